@@ -1,0 +1,61 @@
+"""Token shards: flat files of token ids, described by JSON and read by memory map.
+
+A batch depends only on (seed, step): whoever asks for a step gets the same windows, whatever was
+trained before it.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from bitnet.files import sha256, whole_file
+from bitnet.tokenizer import Tokenizer
+
+DOCUMENTS_AT_ONCE = 512
+
+
+def write_shard(texts: Iterable[str], tokenizer: Tokenizer, path: str | Path) -> dict:
+    """Encode documents into a shard; returns its sha256, dtype, tokens, bytes and documents."""
+    dtype = np.dtype(np.uint16 if tokenizer.vocab_size <= 2**16 else np.uint32)
+    tokens = size = documents = 0
+    with whole_file(path) as beside, beside.open("wb") as file:
+        for batch in _chunks(texts, DOCUMENTS_AT_ONCE):
+            for text, ids in zip(batch, tokenizer.encode_documents(batch), strict=True):
+                np.asarray(ids, dtype=dtype).tofile(file)
+                tokens += len(ids)
+                size += len(text.encode())
+            documents += len(batch)
+        file.flush()
+        digest = sha256(beside)
+    return {
+        "file": Path(path).name,
+        "sha256": digest,
+        "dtype": dtype.name,
+        "tokens": tokens,
+        "bytes": size,
+        "documents": documents,
+    }
+
+
+def _chunks(texts: Iterable[str], size: int) -> Iterator[list[str]]:
+    stream = iter(texts)
+    while batch := list(islice(stream, size)):
+        yield batch
+
+
+def open_shard(folder: str | Path, shard: dict) -> np.ndarray:
+    """Token ids (tokens,) of a described shard, memory-mapped; ValueError where its size is off."""
+    path, dtype = Path(folder) / shard["file"], np.dtype(shard["dtype"])
+    expected = shard["tokens"] * dtype.itemsize
+    if not path.exists() or path.stat().st_size != expected:
+        raise ValueError(f"shard {str(path)!r} is missing or cut off; delete it and run again")
+    return np.memmap(path, dtype=dtype, mode="r")
+
+
+def batch(tokens: np.ndarray, seed: int, step: int, size: int, length: int) -> np.ndarray:
+    """Windows for one step: (size, length + 1) int64, drawn with replacement by (seed, step)."""
+    rng = np.random.Generator(np.random.Philox(key=[seed, step]))
+    starts = rng.integers(0, len(tokens) - length, size=size)
+    return tokens[starts[:, None] + np.arange(length + 1)].astype(np.int64)

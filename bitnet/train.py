@@ -1,0 +1,165 @@
+"""Training of one stretch of a run: a trunk (to the switch) or a branch (from there to the end).
+
+Training records raw observations at the probe and interprets none of them. It can be stopped at
+any step: given the state it last handed to `save`, it goes on to the same bits on the same CPU.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from bitnet.config import Recipe
+from bitnet.observe import codes, health, observe
+from bitnet.optim import make_optimizer, set_step
+from bitnet.schedule import schedules
+from bitnet.shards import batch
+from bitnet.transformer import Transformer
+
+RECENT = 100  # steps over which Loss and GradNorm are averaged and FlipRate is counted
+CHECK_EVERY = 10  # steps between two looks at whether the loss is finite: a look waits for a GPU
+
+Report = Callable[[int, float, float], None]  # step, loss, tokens a second
+
+
+@dataclass
+class Stretch:
+    """A model in training between two steps, with all that the next step depends on."""
+
+    recipe: Recipe
+    device: torch.device
+    step: int = 0
+    diverged: bool = False
+    rows: list[dict] = field(default_factory=list)
+    recent: list[torch.Tensor] = field(default_factory=list)  # (2,) of each step: loss, norm
+    codes: dict[int, torch.Tensor] = field(default_factory=dict)  # ternary values at past steps
+
+    def __post_init__(self):
+        torch.manual_seed(self.recipe.training.seed)
+        model = Transformer(self.recipe.model, self.recipe.training.sequence_length)
+        self.model = model.to(self.device)
+        self.optimizer = make_optimizer(self.model, self.recipe.training)
+        self.lr, self.wd = schedules(self.recipe.training)
+
+    def state_dict(self) -> dict:
+        """Everything that `load_state_dict` needs to go on to the same bits."""
+        return {
+            "step": self.step,
+            "diverged": self.diverged,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rows": [{k: torch.as_tensor(v) for k, v in row.items()} for row in self.rows],
+            "recent": self.recent,
+            "codes": self.codes,
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go back to where `state_dict` was taken."""
+        self.step, self.diverged = state["step"], state["diverged"]
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.rows = [{k: v.numpy() for k, v in row.items()} for row in state["rows"]]
+        self.recent = [pair.to(self.device) for pair in state["recent"]]
+        self.codes = {step: values.to(self.device) for step, values in state["codes"].items()}
+
+    def update(self, tokens: np.ndarray) -> None:
+        """One optimizer step on the batch of (seed, step)."""
+        c = self.recipe.training
+        rows = batch(tokens, c.seed, self.step + 1, c.batch_size, c.sequence_length)
+        rows = torch.from_numpy(rows).to(self.device)
+        set_step(self.optimizer, self.lr(self.step + 1), self.wd(self.step + 1))
+        with autocast(self.device):
+            logits = self.model(rows[:, :-1])
+        loss = F.cross_entropy(logits.float().flatten(0, 1), rows[:, 1:].flatten())
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.gradient_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self.recent = [*self.recent[-RECENT + 1 :], torch.stack([loss.detach(), norm])]
+
+    def finite(self) -> bool:
+        """Whether the losses since the last look are finite."""
+        return bool(torch.stack(self.recent[-CHECK_EVERY:])[:, 0].isfinite().all())
+
+    def snapshot(self) -> None:
+        """Remember the ternary values, to count RECENT steps later how many have changed."""
+        if self.recipe.model.weights == "ternary":
+            self.codes[self.step] = codes(self.model)
+
+    def record(self, windows: torch.Tensor, positions: int, tokens_per_second: float) -> None:
+        """Append what the probe shows now, with the values this step was trained with."""
+        with autocast(self.device):
+            row = observe(self.model, windows, positions)
+        flip_rate = loss = norm = float("nan")
+        before = self.codes.get(max(0, self.step - RECENT))
+        if before is not None and self.step:
+            flip_rate = (codes(self.model) != before).double().mean().item()
+            self.codes = {s: c for s, c in self.codes.items() if s > self.step - RECENT}
+        if self.recent:
+            loss, norm = torch.stack(self.recent).double().mean(0).tolist()
+        row |= health(self.model)
+        row |= {
+            "step": self.step,
+            "loss": loss,
+            "lr": self.lr(self.step),
+            "wd": self.wd(self.step),
+            "grad_norm": norm,
+            "flip_rate": flip_rate,
+            "tokens_per_second": tokens_per_second,
+        }
+        self.rows.append({key: np.asarray(value) for key, value in row.items()})
+
+    def observations(self) -> dict[str, np.ndarray]:
+        """All rows so far as arrays with one entry an evaluation."""
+        return {key: np.stack([row[key] for row in self.rows]) for key in self.rows[0]}
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """bf16 matrix products on a GPU; full precision on a CPU, where bf16 would be slower."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+
+
+def train(
+    stretch: Stretch,
+    tokens: np.ndarray,
+    windows: np.ndarray,
+    positions: int,
+    last: int,
+    save: Callable[[dict], None] | None = None,
+    save_every: int = 500,
+    report: Report | None = None,
+) -> None:
+    """Train `stretch` up to and with step `last`, recording at the recipe's evaluation steps.
+
+    A loss that is not finite ends it: the step is recorded as it is and `diverged` is set.
+    """
+    c = stretch.recipe.training
+    probe = torch.from_numpy(windows).to(stretch.device)
+    due = set(c.evaluation_steps(0, last))
+    snapshots = {step - RECENT for step in c.evaluation_steps(0, c.steps)}
+    began, timed_from = time.perf_counter(), stretch.step
+    rate = float("nan")
+    if stretch.step == 0 and not stretch.rows:
+        stretch.snapshot()
+        stretch.record(probe, positions, rate)
+    while stretch.step < last and not stretch.diverged:
+        stretch.update(tokens)
+        step = stretch.step
+        if (step % CHECK_EVERY == 0 or step in due) and not stretch.finite():
+            stretch.diverged = True
+        if step % CHECK_EVERY == 0 or step in due:
+            seconds = time.perf_counter() - began
+            rate = (step - timed_from) * c.batch_size * c.sequence_length / seconds
+        if step in due or stretch.diverged:
+            stretch.record(probe, positions, rate)
+            began, timed_from = time.perf_counter(), step
+        if step in snapshots:
+            stretch.snapshot()
+        if report and step % CHECK_EVERY == 0:
+            report(step, stretch.recent[-1][0].item(), rate)
+        if save and step % save_every == 0 and step < last:
+            save(stretch.state_dict())

@@ -1,0 +1,77 @@
+"""Take the text of a corpus, up to its caps, into two parquet files.
+
+    python -m workflow.scripts.text --source '{"source": "stories", "seed": 0, \\
+        "train_bytes": 8000000, "validation_bytes": 400000}' \\
+        --train train.parquet --validation validation.parquet
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from bitnet.corpora import document_hash, documents
+from bitnet.files import whole_file
+from workflow.scripts.cli import log, log_to, run
+
+SCHEMA = pa.schema([("text", pa.string())])
+ROWS = 1024  # documents of a row group
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write both splits, or neither; a document is in one of them only."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--source", required=True, help="a block of corpora, as JSON")
+    parser.add_argument("--train", required=True, help="parquet file to write")
+    parser.add_argument("--validation", required=True, help="parquet file to write")
+    parser.add_argument("--log", help="log file")
+    args = parser.parse_args(argv)
+    log_to(args.log)
+    source = json.loads(args.source)
+    with whole_file(args.validation) as validation, whole_file(args.train) as train:
+        held_out = write(validation, capped(source, "validation", set()))
+        write(train, capped(source, "train", held_out))
+
+
+def capped(source: dict, split: str, without: set[bytes]) -> Iterator[str]:
+    """Documents of a split until its cap in bytes, without those whose hash is in `without`."""
+    cap, size, repeats = source[f"{split}_bytes"], 0, 0
+    with tqdm(
+        total=cap, desc=f"{source['source']} {split}", unit="B", unit_scale=True, disable=None
+    ) as bar:
+        for text in documents(source, split):
+            if without and document_hash(text) in without:
+                repeats += 1
+                continue
+            size += (length := len(text.encode()))
+            bar.update(length)
+            yield text
+            if size >= cap:
+                break
+    if not size:
+        raise ValueError(f"corpora: the {split} split of {source['source']} has no documents")
+    log.info("%s: %d bytes of text, %d documents also held out", split, size, repeats)
+
+
+def write(path, texts: Iterator[str]) -> set[bytes]:
+    """Write documents to parquet; returns their hashes."""
+    hashes, rows = set(), []
+    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+        for text in texts:
+            hashes.add(document_hash(text))
+            rows.append(text)
+            if len(rows) == ROWS:
+                writer.write_table(pa.table([rows], schema=SCHEMA))
+                rows = []
+        if rows:
+            writer.write_table(pa.table([rows], schema=SCHEMA))
+    return hashes
+
+
+if __name__ == "__main__":
+    run(main)

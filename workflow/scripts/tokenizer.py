@@ -1,0 +1,42 @@
+"""Train a SentencePiece BPE tokenizer, or take an existing one.
+
+python -m workflow.scripts.tokenizer --text train.parquet --vocab-size 2048 --output t.model
+python -m workflow.scripts.tokenizer --model llama2.model --vocab-size 32000 --output t.model
+"""
+
+import argparse
+import shutil
+
+from bitnet.config import refuse
+from bitnet.files import whole_file
+from bitnet.tokenizer import Tokenizer, train_tokenizer
+from workflow.scripts.cli import log, log_to, read_text, run
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write a tokenizer of exactly the stated size."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    origin = parser.add_mutually_exclusive_group(required=True)
+    origin.add_argument("--text", help="parquet file to train on")
+    origin.add_argument("--model", help="existing .model to use instead")
+    parser.add_argument("--vocab-size", type=int, required=True, help="pieces")
+    parser.add_argument("--output", required=True, help=".model to write")
+    parser.add_argument("--log", help="log file")
+    args = parser.parse_args(argv)
+    log_to(args.log)
+    if args.text:
+        train_tokenizer(read_text(args.text), args.vocab_size, args.output)
+        log.info("trained %d pieces on %s", args.vocab_size, args.text)
+        return
+    pieces = Tokenizer(args.model).vocab_size
+    if pieces != args.vocab_size:
+        raise refuse("vocab_size", args.vocab_size, f"{pieces}, the size of {args.model}")
+    with whole_file(args.output) as beside:
+        shutil.copyfile(args.model, beside)
+    log.info("took %d pieces from %s", pieces, args.model)
+
+
+if __name__ == "__main__":
+    run(main)
