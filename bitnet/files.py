@@ -23,6 +23,9 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         yield beside
         with beside.open("rb+") as file:
             os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        beside.chmod(0o666 & ~mask)  # safetensors writes files that only their owner can read
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)

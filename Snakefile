@@ -1,0 +1,48 @@
+# From text to a verdict on small BitNet b1.58 models. What to build is in config.yaml; how, in
+# workflow/rules/, a file a phase; what each step does, in workflow/scripts/.
+#
+#   snakemake                           the study of this machine (config.yaml: study)
+#   snakemake quick                     one study, by its name
+#   snakemake results/h256_wd0.csv      one run, by its name
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: f"{workflow.basedir}/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        study_results(chosen_study()),
+
+
+for _study in config["studies"]:
+
+    rule:
+        name:
+            _study
+        input:
+            study_results(_study),
+        localrule: True
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/judge.smk"
+
+
+onstart:
+    print(announce(workflow), flush=True)
+
+
+onsuccess:
+    print(answer(workflow), flush=True)

@@ -1,0 +1,217 @@
+# Functions only: what the rules ask of config.yaml. Nothing here imports torch or pandas.
+import json
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT))
+
+from bitnet import corpora, plan, provenance, runs, studies
+from bitnet.config import Recipe
+
+# Any --directory and an environment that is not activated work: jobs find this Python first.
+_BIN = shlex.quote(str(Path(sys.executable).parent))
+shell.prefix(f"set -euo pipefail; export PATH={_BIN}:$PATH PYTHONPATH={shlex.quote(str(ROOT))}; ")
+
+try:
+    _schema = (ROOT / "workflow/schemas/config.schema.yaml").read_text()
+    studies.check(config, yaml.safe_load(_schema))
+except ValueError as _error:
+    sys.exit(f"config.yaml: {_error}")
+
+FIGURES = ("unique_predictions", "loss", "pdr")
+
+
+wildcard_constraints:
+    scope=r"([a-z][a-z0-9_]*(@[a-z][a-z0-9_]*)?/)?",
+    run=runs.RUN,
+    trunk=runs.TRUNK,
+    corpus=r"[a-z][a-z0-9_]*",
+    tokenizer=r"[^/]+",
+    length=r"\d+",
+    split=r"train|validation",
+
+
+def scope_of(name, corpus=None):
+    """Folder below results/, models/ and logs/: the main study owns the root of each."""
+    if corpus and corpus != config["studies"][name].get("corpus", config["defaults"]["corpus"]):
+        return f"{name}@{corpus}/"
+    return "" if name == config["main_study"] else f"{name}/"
+
+
+def study_of(wildcards):
+    """The study that a scope belongs to, on the corpus that the scope names."""
+    name, _, corpus = (wildcards.scope.rstrip("/") or config["main_study"]).partition("@")
+    return refused(studies.Study.of, config, name, corpus or None)
+
+
+def refused(function, *arguments):
+    """Call; what it refuses ends the pipeline in one line."""
+    try:
+        return function(*arguments)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+
+
+def has_cuda():
+    """Whether there is a CUDA device, asked without torch."""
+    return shutil.which("nvidia-smi") is not None
+
+
+def chosen_study():
+    """What `all` builds, said in one line."""
+    name = config["study"]
+    if name == "auto":
+        name = config["main_study"] if has_cuda() or "quick" not in config["studies"] else "quick"
+        why = "nvidia-smi is on PATH" if has_cuda() else "no CUDA device"
+        print(
+            f"`all` is the study {name} here ({why}); --config study=... chooses", file=sys.stderr
+        )
+    return name
+
+
+def study_results(name):
+    """Files that answer a study's question."""
+    corpus = config.get("corpus")
+    scope = scope_of(name, corpus)
+    tables = [f"results/{scope}{run}.csv" for run in studies.Study.of(config, name, corpus).runs()]
+    return [f"results/{scope}verdict.md", *figures(scope), *tables]
+
+
+def figures(scope):
+    """Figure files of a study."""
+    suffixes = config["figures"]["formats"]
+    return [f"results/{scope}figures/{name}.{suffix}" for name in FIGURES for suffix in suffixes]
+
+
+def run_tables(wildcards):
+    """Tables of every run of a study's grid."""
+    return [f"results/{wildcards.scope}{run}.csv" for run in study_of(wildcards).runs()]
+
+
+def recipe(wildcards):
+    """Canonical JSON of the recipe of a run or a trunk."""
+    name = wildcards.get("run") or wildcards.get("trunk")
+    return refused(study_of(wildcards).recipe, name).to_json()
+
+
+def trunk_state(wildcards):
+    """What a run branches from."""
+    trunk = refused(study_of(wildcards).trunk, wildcards.run)
+    return f"models/{wildcards.scope}{trunk}.trunk.pt"
+
+
+def manifest(wildcards):
+    """Manifest of a study's data."""
+    study = study_of(wildcards)
+    return f"data/{study.corpus}/{study.tokenizer}/manifest{study.sequence_length}.json"
+
+
+def setting(key):
+    """A function that gives a study's setting."""
+
+    def of(wildcards):
+        return study_of(wildcards).settings[key]
+
+    return of
+
+
+def text_source(wildcards):
+    """A block of corpora as canonical JSON."""
+    if wildcards.corpus not in config["corpora"]:
+        sys.exit(f"error: corpus is {wildcards.corpus!r}; allowed: {', '.join(config['corpora'])}")
+    return json.dumps(config["corpora"][wildcards.corpus], sort_keys=True)
+
+
+def text_files(wildcards):
+    """Files that a corpus of files is read from."""
+    source = json.loads(text_source(wildcards))
+    patterns = [*source.get("train", []), *source.get("validation", [])]
+    if source["source"] != "files":
+        return []
+    key = f"corpora.{wildcards.corpus}"
+    return [str(path) for path in refused(corpora.matching_files, patterns, key)]
+
+
+def tokenizer_settings(wildcards):
+    """tokenizer and vocab_size of the studies whose tokenizer has this label."""
+    found = [studies.Study.of(config, name) for name in config["studies"]]
+    kinds = {
+        (study.settings["tokenizer"], study.settings["vocab_size"])
+        for study in found
+        if study.tokenizer == wildcards.tokenizer
+    }
+    if len(kinds) != 1:
+        sys.exit(f"error: tokenizer {wildcards.tokenizer!r} belongs to {len(kinds)} settings")
+    return kinds.pop()
+
+
+def tokenizer_origin(wildcards):
+    """File that a tokenizer is trained on or taken from."""
+    kind, _ = tokenizer_settings(wildcards)
+    return f"data/{wildcards.corpus}/train.parquet" if kind == "bpe" else kind
+
+
+def tokenizer_flag(wildcards):
+    """How the script is told what that file is."""
+    return "--text" if tokenizer_settings(wildcards)[0] == "bpe" else "--model"
+
+
+def tokenizer_size(wildcards):
+    """Pieces of a tokenizer."""
+    return tokenizer_settings(wildcards)[1]
+
+
+def canonical(block):
+    """A block of the config as one string that a rule can be judged by."""
+    return json.dumps(block, sort_keys=True)
+
+
+def question(wildcards):
+    """What a study's verdict compares."""
+    return canonical(study_of(wildcards).question())
+
+
+def study_title(wildcards):
+    """A study's name, with its corpus where that was chosen."""
+    return wildcards.scope.rstrip("/") or config["main_study"]
+
+
+def figure_title(wildcards):
+    """What stands above a figure."""
+    return config["figures"]["title"] or study_title(wildcards)
+
+
+def code(script):
+    """Fingerprint of a script and all it imports here."""
+    return refused(provenance.code_fingerprint, ROOT, f"workflow.scripts.{script}")
+
+
+def announce(workflow):
+    """How many trainings there are to do, and about how long they take."""
+    jobs = [job for job in workflow.dag.needrun_jobs() if job.rule.name in ("trunk", "branch")]
+    gpu = has_cuda()
+    slots = [job.resources.get("gpu", 0) for job in jobs]
+    at_once = max(1, workflow.cores or 1)
+    if gpu and any(slots):
+        at_once = min(at_once, int(workflow.global_resources.get("gpu", 1)))
+    found = [Recipe.from_json(job.params.recipe) for job in jobs]
+    return plan.announcement(found, gpu, min(at_once, max(1, len(found))))
+
+
+def answer(workflow):
+    """The verdicts that were asked for, and the files to open."""
+    lines, targets = [], []
+    for job in workflow.dag.jobs:
+        if job.rule.name == "verdict":
+            lines.append(Path(job.output.markdown).read_text())
+            folder = Path(job.output.markdown).parent
+            targets += [f"{folder}/verdict.md", f"{folder}/verdict.csv", f"{folder}/figures/"]
+    if not lines:
+        targets = [path for job in workflow.dag.targetjobs for path in job.output]
+    return "\n".join([*lines, *(["Open: " + ", ".join(targets)] if targets else [])])

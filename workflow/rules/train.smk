@@ -1,0 +1,55 @@
+# trunk (stage 1, once a seed) -> branch (stage 2, once a weight decay): the rest of a run
+
+
+rule trunk:
+    input:
+        manifest=manifest,
+    output:
+        weights="models/{scope}{trunk}.safetensors",
+        observations="models/{scope}{trunk}.observations.safetensors",
+        state="models/{scope}{trunk}.trunk.pt",
+    log:
+        "logs/{scope}{trunk}.train.log",
+    benchmark:
+        "logs/{scope}{trunk}.train.tsv"
+    threads: setting("threads")
+    resources:
+        gpu=setting("gpu"),
+    params:
+        recipe=recipe,
+        code=code("train"),
+        stem=subpath(output.weights, strip_suffix=".safetensors"),
+        checkpoint_every=setting("checkpoint_every"),
+    message:
+        "Stage 1 of {wildcards.scope}{wildcards.trunk}"
+    shell:
+        "python -m workflow.scripts.train --recipe {params.recipe:q} --manifest {input.manifest}"
+        " --output {params.stem} --checkpoint-every {params.checkpoint_every}"
+        " --code {params.code} --log {log}"
+
+
+rule branch:
+    input:
+        manifest=manifest,
+        trunk=trunk_state,
+    output:
+        weights="models/{scope}{run}.safetensors",
+        observations="models/{scope}{run}.observations.safetensors",
+    log:
+        "logs/{scope}{run}.train.log",
+    benchmark:
+        "logs/{scope}{run}.train.tsv"
+    threads: setting("threads")
+    resources:
+        gpu=setting("gpu"),
+    params:
+        recipe=recipe,
+        code=code("train"),
+        stem=subpath(output.weights, strip_suffix=".safetensors"),
+        checkpoint_every=setting("checkpoint_every"),
+    message:
+        "Stage 2 of {wildcards.scope}{wildcards.run}"
+    shell:
+        "python -m workflow.scripts.train --recipe {params.recipe:q} --manifest {input.manifest}"
+        " --trunk {input.trunk} --output {params.stem}"
+        " --checkpoint-every {params.checkpoint_every} --code {params.code} --log {log}"
