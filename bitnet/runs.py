@@ -9,6 +9,7 @@ name's meaning alone.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 NUMBER = r"\d+(?:\.\d+)?(?:e-?\d+)?"
 INTEGER = r"\d+"
@@ -55,16 +56,11 @@ TRUNK = r"h\d+(?:_(?!wd)[a-z0-9.-]+)*"
 
 def spell_number(value: float) -> str:
     """The shortest spelling of a number, decimal on ties: 0, 0.05, 5e-4, 0.0015."""
-    text = repr(float(value))
-    if "e" not in text:
-        decimal = text.removesuffix(".0")
-        digits = decimal.replace(".", "").strip("0") or "0"
-    else:
-        mantissa, exponent = text.split("e")
-        digits = mantissa.replace(".", "").rstrip("0")
-        decimal = f"{value:.{max(0, len(digits) - 1 - int(exponent))}f}"
+    number = Decimal(repr(float(value))).normalize()
+    decimal = f"{number:f}"
+    digits = "".join(str(digit) for digit in number.as_tuple().digits)
     point = f"{digits[0]}.{digits[1:]}" if digits[1:] else digits
-    scientific = f"{point}e{int(f'{float(value):e}'.split('e')[1])}"
+    scientific = f"{point}e{number.adjusted()}"
     return decimal if len(decimal) <= len(scientific) else scientific
 
 

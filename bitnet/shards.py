@@ -50,7 +50,7 @@ def open_shard(folder: str | Path, shard: dict) -> np.ndarray:
     path, dtype = Path(folder) / shard["file"], np.dtype(shard["dtype"])
     expected = shard["tokens"] * dtype.itemsize
     if not path.exists() or path.stat().st_size != expected:
-        raise ValueError(f"shard {str(path)!r} is missing or cut off; rebuild it with --forcerun shards")
+        raise ValueError(f"shard {str(path)!r} is missing or cut off; run --forcerun shards")
     return np.memmap(path, dtype=dtype, mode="r")
 
 

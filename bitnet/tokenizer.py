@@ -70,9 +70,7 @@ def _too_large(vocab_size: int, error: str) -> ValueError:
     at_most = re.search(r"<= (\d+)", error)
     if at_most:
         return refuse("vocab_size", vocab_size, f"at most {at_most[1]} for this text")
-    at_least = re.search(r"required_chars\S* (\d+) vs \d+", error) or re.search(
-        r"\d+ vs (\d+)", error
-    )
+    at_least = re.search(r"smaller than required_chars\D* \d+ vs (\d+)", error)
     if at_least:
         return refuse("vocab_size", vocab_size, f"at least {at_least[1]}: the text's characters")
     return ValueError(f"vocab_size is {vocab_size}: SentencePiece says {error.split(chr(10))[0]}")

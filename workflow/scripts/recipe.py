@@ -1,6 +1,6 @@
 """Print the recipe of a run (or trunk) of a study, as the pipeline passes it to `train`.
 
-    python -m workflow.scripts.recipe quick h64_wd0.05_adamw
+python -m workflow.scripts.recipe quick h64_wd0.05_adamw
 """
 
 import argparse

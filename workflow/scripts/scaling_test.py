@@ -1,0 +1,128 @@
+"""One run from text to table without Snakemake: the original scaling test's whole job.
+
+    python -m workflow.scripts.scaling_test 20000 256 out.csv
+    python -m workflow.scripts.scaling_test 5000 256 out.csv --stage2-weight-decay 0.05 --seed 1
+    tail -3 out.csv
+
+Steps, hidden size and output file; the rest are options, with the defaults of config.yaml's
+studies. Text, tokenizer, shards and the model lie below --work and are used again next time.
+"""
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from bitnet.config import OPTIMIZERS, WEIGHTS, ModelConfig, Recipe, TrainConfig, refuse
+from bitnet.device import DEVICES
+from bitnet.metrics import CSV_TYPES
+from bitnet.states import Thresholds, state
+from workflow.scripts import evaluate, manifest, shards, text, tokenizer, train
+from workflow.scripts.cli import run
+
+CONFIG = Path(__file__).resolve().parents[2] / "config.yaml"
+WARMUP_STEPS, WARMUP_SHARE = 375, 20  # short runs warm up over a twentieth of their steps
+EVALUATIONS = 20
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Prepare the data where it is not there yet, train, evaluate, and print the end."""
+    args = parse(argv)
+    config = yaml.safe_load(CONFIG.read_text())
+    if args.corpus not in config["corpora"]:
+        raise refuse("corpus", args.corpus, f"one of {', '.join(config['corpora'])}")
+    recipe = make_recipe(args)
+    data = prepare(args, json.dumps(config["corpora"][args.corpus], sort_keys=True))
+    digest = hashlib.sha256((recipe.to_json() + str(data)).encode()).hexdigest()[:12]
+    stem = f"{args.work}/h{args.hidden_size}-{digest}"
+    flags = ["--recipe", recipe.to_json(), "--manifest", str(data), "--output", stem]
+    train.main([*flags, "--device", args.device, "--log", f"{stem}.log"])
+    seen = f"{stem}.observations.safetensors"
+    evaluate.main(["--observations", seen, "--manifest", str(data), "--output", args.output])
+    show(args.output, Thresholds(**config["verdict"]))
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Flags; each option's name is a config key."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("steps", type=int, help="optimizer updates")
+    parser.add_argument("hidden_size", type=int, help="width of the model")
+    parser.add_argument("output", help="CSV file to write")
+    parser.add_argument("--corpus", default="stories", help="a block of corpora in config.yaml")
+    parser.add_argument("--stage2-weight-decay", type=float, default=0.0, help="the arm: 0 or 0.05")
+    parser.add_argument("--optimizer", default="adam", choices=OPTIMIZERS, help="with which L2")
+    parser.add_argument("--weights", default="ternary", choices=WEIGHTS, help="model or its twin")
+    parser.add_argument("--peak-lr", type=float, default=0.0015, help="scales the whole schedule")
+    parser.add_argument("--num-layers", type=int, default=4, help="layers")
+    parser.add_argument("--vocab-size", type=int, default=2048, help="pieces of the tokenizer")
+    parser.add_argument("--batch-size", type=int, default=16, help="sequences a step")
+    parser.add_argument("--sequence-length", type=int, default=128, help="tokens a sequence")
+    parser.add_argument("--warmup-steps", type=int, help="default: 375, or 5 %% of fewer steps")
+    parser.add_argument("--seed", type=int, default=0, help="of weights and batches")
+    parser.add_argument("--device", default="auto", choices=DEVICES, help="where to train")
+    parser.add_argument("--work", default="models/scaling_test", help="folder for all else")
+    return parser.parse_args(argv)
+
+
+def make_recipe(args: argparse.Namespace) -> Recipe:
+    """Recipe of the whole run; ValueError in one line for a value it refuses."""
+    warmup = args.warmup_steps
+    if warmup is None:
+        warmup = min(WARMUP_STEPS, args.steps // WARMUP_SHARE)
+    model = ModelConfig(args.vocab_size, args.hidden_size, args.num_layers, weights=args.weights)
+    training = TrainConfig(
+        steps=args.steps,
+        batch_size=args.batch_size,
+        sequence_length=args.sequence_length,
+        optimizer=args.optimizer,
+        peak_lr=args.peak_lr,
+        switch_lr=args.peak_lr * 2 / 3,
+        final_lr=args.peak_lr / 100,
+        warmup_steps=warmup,
+        stage1_weight_decay=0.1,
+        stage2_weight_decay=args.stage2_weight_decay,
+        evaluate_every=max(1, args.steps // EVALUATIONS),
+        seed=args.seed,
+    )
+    return Recipe(model, training)
+
+
+def prepare(args: argparse.Namespace, source: str) -> Path:
+    """Manifest of the tokenised corpus, made where it is not there yet."""
+    digest = hashlib.sha256(source.encode()).hexdigest()[:12]
+    folder = Path(args.work) / f"{args.corpus}-{digest}"
+    encoded = folder / f"bpe{args.vocab_size}"
+    files = {split: str(folder / f"{split}.parquet") for split in ("train", "validation")}
+    model, described = encoded / "tokenizer.model", encoded / "shards.json"
+    result = encoded / f"manifest{args.sequence_length}.json"
+    splits = ["--train", files["train"], "--validation", files["validation"]]
+    if not all(Path(file).exists() for file in files.values()):
+        text.main(["--source", source, *splits])
+    size = ["--vocab-size", str(args.vocab_size)]
+    if not model.exists():
+        tokenizer.main(["--text", files["train"], *size, "--output", str(model)])
+    pieces = ["--tokenizer", str(model)]
+    if not described.exists():
+        shards.main([*splits, *pieces, "--corpus", args.corpus, "--output", str(described)])
+    if not result.exists():
+        length = ["--sequence-length", str(args.sequence_length)]
+        manifest.main(["--shards", str(described), *pieces, *length, "--output", str(result)])
+    return result
+
+
+def show(path: str, thresholds: Thresholds) -> None:
+    """Print the first five columns and what they come to."""
+    rows = pd.read_csv(path, dtype=CSV_TYPES)
+    print(rows.iloc[:, :5].to_string(index=False))
+    print(
+        f"state at the end: {state(rows, thresholds)}; N = {rows['N'].iloc[0]}; all of it: {path}"
+    )
+
+
+if __name__ == "__main__":
+    run(main)
