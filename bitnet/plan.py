@@ -53,10 +53,12 @@ def announcement(recipes: Sequence[Recipe], gpu: bool, at_once: int) -> str:
     if not recipes:
         return "nothing to train: judging what is there"
     trunks = sum(recipe.training.stage2_weight_decay is None for recipe in recipes)
+    branches = len(recipes) - trunks
+    at_once = min(at_once, max(trunks, branches))  # a branch waits for its trunk
     cpu_flops = 0.0 if gpu else matmul_flops()
     seconds = sum(stretch_seconds(recipe, gpu, cpu_flops) for recipe in recipes) / at_once
     return (
-        f"to train: {trunks} trunks and {len(recipes) - trunks} branches, {at_once} at a time on "
+        f"to train: {trunks} x stage 1 and {branches} x stage 2, {at_once} at a time on "
         f"{'a GPU' if gpu else 'the CPU'}: about {spell_duration(seconds)}"
     )
 

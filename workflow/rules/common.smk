@@ -201,7 +201,7 @@ def announce(workflow):
     if gpu and any(slots):
         at_once = min(at_once, int(workflow.global_resources.get("gpu", 1)))
     found = [Recipe.from_json(job.params.recipe) for job in jobs]
-    return plan.announcement(found, gpu, min(at_once, max(1, len(found))))
+    return plan.announcement(found, gpu, at_once)
 
 
 def answer(workflow):

@@ -119,9 +119,8 @@ def show(path: str, thresholds: Thresholds) -> None:
     """Print the first five columns and what they come to."""
     rows = pd.read_csv(path, dtype=CSV_TYPES)
     print(rows.iloc[:, :5].to_string(index=False))
-    print(
-        f"state at the end: {state(rows, thresholds)}; N = {rows['N'].iloc[0]}; all of it: {path}"
-    )
+    end, positions = state(rows, thresholds), rows["N"].iloc[0]
+    print(f"state at the end: {end} (N = {positions}); all of it: {path}")
 
 
 if __name__ == "__main__":

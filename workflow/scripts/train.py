@@ -1,10 +1,10 @@
 """Train a trunk (stage 1), a branch (stage 2, from a trunk) or a whole run.
 
-    python -m workflow.scripts.train --recipe "$(python -m workflow.scripts.recipe quick h64)" \\
-        --manifest data/stories/bpe2048/manifest64.json --output models/h64
-    python -m workflow.scripts.train --recipe "$(python -m workflow.scripts.recipe quick h64_wd0)" \\
-        --manifest data/stories/bpe2048/manifest64.json --trunk models/h64.trunk.pt \\
-        --output models/h64_wd0
+    recipe() { python -m workflow.scripts.recipe quick $1; }
+    data=data/stories/bpe2048/manifest64.json
+    python -m workflow.scripts.train --recipe "$(recipe h64)" --manifest $data --output models/h64
+    python -m workflow.scripts.train --recipe "$(recipe h64_wd0)" --manifest $data \\
+        --trunk models/h64.trunk.pt --output models/h64_wd0
 
 writes <output>.safetensors (weights), <output>.observations.safetensors and, for a trunk,
 <output>.trunk.pt (all that its branches go on from). A recipe whose stage2_weight_decay is null is
