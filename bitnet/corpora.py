@@ -99,28 +99,28 @@ def _read_files(paths: list[Path], source: Mapping) -> Iterator[str]:
             raise CorpusError(f"file {str(path)!r} is empty; allowed: UTF-8 text")
         try:
             yield from reader(path, source)
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise CorpusError(f"file {str(path)!r} is not UTF-8 text: {error.reason}") from None
 
 
 def _read_txt(path: Path, source: Mapping) -> Iterator[str]:
     """Documents between lines that hold the separator alone; the whole file without one."""
     separator, lines = source.get("separator", "<|endoftext|>"), []
-    with path.open(encoding="utf-8", newline="\n") as file:
+    with path.open(encoding="utf-8-sig", newline="\n") as file:
         for line in file:
             if "\0" in line:
                 raise CorpusError(f"file {str(path)!r} is binary; allowed: UTF-8 text")
             if line.strip() == separator:
-                yield "".join(lines).strip("\n")
+                yield "".join(lines).strip("\r\n")
                 lines = []
             else:
                 lines.append(line)
-    yield "".join(lines).strip("\n")
+    yield "".join(lines).strip("\r\n")
 
 
 def _read_jsonl(path: Path, source: Mapping) -> Iterator[str]:
     column = source.get("column", "text")
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             try:
                 text = json.loads(line)[column] if line.strip() else ""
@@ -153,6 +153,7 @@ def _text(value: object, path: Path, column: str) -> str:
         return ""
     if not isinstance(value, str):
         raise CorpusError(f"column is {column!r}; in {str(path)!r} it holds {type(value).__name__}")
+    value.encode()  # JSON can spell half a character: UnicodeEncodeError
     return value
 
 

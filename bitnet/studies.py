@@ -9,16 +9,27 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
 
 from bitnet import runs
 from bitnet.config import ModelConfig, Recipe, TrainConfig, refuse
 
 
+def _is_integer(_, value) -> bool:
+    """1e3 is a number of steps to JSON schema, and a float to the code that counts them."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+Validator = validators.extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
+)
+
+
 def check(config: Mapping, schema: Mapping) -> None:
     """ValueError in one line, naming key, value and what is allowed, for a config to be refused."""
-    error = best_match(Draft202012Validator(schema).iter_errors(config))
+    error = best_match(Validator(schema).iter_errors(config))
     if error is not None:
         raise ValueError(_explain(error))
     _finite(config, "")

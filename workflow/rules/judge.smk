@@ -50,7 +50,7 @@ rule figures:
         thresholds=canonical(config["verdict"]),
         title=figure_title,
         dpi=config["figures"]["dpi"],
-        code=1,
+        code=code("figures"),
     message:
         "Figures of {params.title}"
     shell:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 log = logging.getLogger("bitnet")
+log.addHandler(logging.NullHandler())
 
 
 def run(main: Callable[[], None]) -> None:

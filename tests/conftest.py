@@ -1,0 +1,76 @@
+"""What the tests share: one thread, no network, real text where it is at hand, a tiny data set."""
+
+import os
+
+os.environ["TORCHDYNAMO_DISABLE"] = "1"  # transformers compiles its quantisers where they stand
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+
+from bitnet.files import sha256, write_json
+from bitnet.manifest import make_manifest
+from bitnet.shards import write_shard
+from bitnet.stories import stories
+from bitnet.tokenizer import Tokenizer, train_tokenizer
+
+REAL_DATA = Path(
+    os.environ.get("BITNET_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data"
+)
+
+torch.set_num_threads(1)
+
+
+class DataSet(NamedTuple):
+    """A tokenised data set as the pipeline lays it out, and where it lies."""
+
+    folder: Path  # tokenizer.model, train.bin, validation.bin, shards.json, manifest.json
+    tokenizer: Tokenizer
+    shards: dict
+    manifest: dict  # of windows of 32 tokens
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Whatever a test sets, the next one runs on one thread in float32."""
+    yield
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Callable[[str], Path]:
+    """Path of a file of real text or of a tokenizer; skips the test where it is absent."""
+
+    def path(name: str) -> Path:
+        if not (REAL_DATA / name).is_file():
+            pytest.skip(f"no {name} in {REAL_DATA}; BITNET_TEST_DATA says where real data lie")
+        return REAL_DATA / name
+
+    return path
+
+
+@pytest.fixture(scope="session")
+def stories_data(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
+    """200 kB of built-in stories, 40 kB held out, a vocabulary of 512, windows of 32."""
+    folder = tmp_path_factory.mktemp("stories")
+    train = list(islice(stories(0, "train"), 360))
+    validation = list(islice(stories(0, "validation"), 75))
+    train_tokenizer(train, 512, folder / "tokenizer.model")
+    tokenizer = Tokenizer(folder / "tokenizer.model")
+    shards = {
+        "corpus": "stories",
+        "vocab_size": tokenizer.vocab_size,
+        "tokenizer_sha256": sha256(folder / "tokenizer.model"),
+        "train": write_shard(train, tokenizer, folder / "train.bin"),
+        "validation": write_shard(validation, tokenizer, folder / "validation.bin"),
+    }
+    manifest = make_manifest(folder, shards, tokenizer, 32)
+    write_json(folder / "shards.json", shards)
+    write_json(folder / "manifest.json", manifest)
+    return DataSet(folder, tokenizer, shards, manifest)

@@ -1,0 +1,215 @@
+"""The pipeline as a user types it, on a copy of the project and reduced studies."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bitnet.metrics import COLUMNS, CSV_TYPES
+
+ROOT = Path(__file__).parents[1]
+SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
+ENVIRONMENT = {**os.environ, "PATH": f"{Path(SNAKEMAKE).parent}{os.pathsep}{os.environ['PATH']}"}
+CHAIN = {"text", "tokenizer", "shards", "manifest", "trunk", "branch", "evaluate"}
+
+
+def copy_project(to: Path) -> Path:
+    """What a clone holds, without what was made in the checkout."""
+    made = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.csv", ".*_cache")
+    for name in ("bitnet", "workflow", "profiles"):
+        shutil.copytree(ROOT / name, to / name, ignore=made)
+    (to / "tests").mkdir()
+    for name in ("Snakefile", "config.yaml", ".gitignore", "tests/tiny.yaml"):
+        shutil.copy(ROOT / name, to / name)
+    return to
+
+
+@pytest.fixture
+def project(tmp_path):
+    return copy_project(tmp_path)
+
+
+def call(folder: Path, *arguments: str, env=None) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        arguments,
+        cwd=folder,
+        env=env or ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def snakemake(folder: Path, *arguments: str, env=None) -> str:
+    done = call(folder, SNAKEMAKE, *arguments, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def jobs(output: str) -> dict[str, int]:
+    """Jobs a rule, from the table that Snakemake prints last."""
+    table = output[output.rindex("Job stats:") :].split("\n\n")[0].splitlines()[3:]
+    return {line.split()[0]: int(line.split()[1]) for line in table}
+
+
+def script(name: str, *arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess:
+    env = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
+    return call(folder, sys.executable, "-m", f"workflow.scripts.{name}", *arguments, env=env)
+
+
+def test_a_dry_run_of_one_run_lists_its_chain_and_nothing_else(project):
+    found = jobs(snakemake(project, "-n", "results/h256_wd0.csv"))
+    assert found == {**dict.fromkeys(CHAIN, 1), "total": len(CHAIN)}
+
+
+def test_a_dry_run_needs_neither_torch_nor_a_data_set_library(project, tmp_path):
+    forbidden = tmp_path / "forbidden"
+    for name in ("torch", "matplotlib", "datasets", "sentencepiece"):
+        (forbidden / name).mkdir(parents=True)
+        (forbidden / name / "__init__.py").write_text(f"raise ImportError('no {name} here')\n")
+    env = {**ENVIRONMENT, "PYTHONPATH": str(forbidden)}
+    assert jobs(snakemake(project, "-n", "wd_fix", env=env))["trunk"] == 2 * 2 * 2 * 5
+
+
+@pytest.mark.parametrize("study", ["quick", "wd_fix"])
+def test_every_trunk_is_trained_once_and_branched_for_every_weight_decay(project, study):
+    found = jobs(snakemake(project, "-n", study))
+    assert found["branch"] == 2 * found["trunk"] == found["evaluate"]
+    assert found["verdict"] == found["figures"] == found[study] == 1
+
+
+def test_all_builds_the_quick_study_without_a_gpu_and_the_main_one_with_it(project, tmp_path):
+    smi = tmp_path / "bin" / "nvidia-smi"
+    smi.parent.mkdir()
+    without = [
+        p for p in ENVIRONMENT["PATH"].split(os.pathsep) if not (Path(p) / smi.name).exists()
+    ]
+    env = {**ENVIRONMENT, "PATH": os.pathsep.join(without)}
+    output = snakemake(project, "-n", env=env)
+    assert "`all` is the study quick here" in output and jobs(output)["trunk"] == 12
+    smi.write_text("#!/bin/sh\n")
+    smi.chmod(0o755)
+    env["PATH"] = os.pathsep.join([str(smi.parent), *without])
+    command = ("-n", "all", "--cores", "1", "--resources", "gpu=1")
+    output = snakemake(project, *command, env=env)
+    assert "`all` is the study wd_fix here" in output and jobs(output)["trunk"] == 40
+    assert jobs(snakemake(project, *command, "--config", "study=quick", env=env))["trunk"] == 12
+
+
+def test_a_study_on_another_corpus_writes_under_a_scope_of_its_own(project):
+    output = snakemake(project, "-n", "wd_fix", "--config", "corpus=stories")
+    assert "results/wd_fix@stories/verdict.md" in output
+    assert "results/h256_wd0.csv" not in output
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("results/h256_wd0.050.csv", ["'h256_wd0.050'", "'h256_wd0.05'"]),
+        ("results/h160_wd0.csv", ["hidden_size", "160", "64"]),
+        ("results/nope/h64_wd0.csv", ["study", "nope", "wd_fix, quick"]),
+        ("results/wd_fix@nope/h64_wd0.csv", ["corpus", "nope", "stories"]),
+    ],
+)
+def test_a_target_that_cannot_be_is_refused_in_one_line(project, target, words):
+    done = call(project, SNAKEMAKE, "-n", target)
+    line = done.stderr.strip().splitlines()[-1]
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert all(word in line for word in words), done.stderr
+
+
+def test_a_config_with_an_unknown_key_is_refused_before_anything_is_made(project):
+    config = project / "config.yaml"
+    config.write_text(config.read_text().replace("batch_size: 4", "batchsize: 4"))
+    done = call(project, SNAKEMAKE, "quick")
+    line = done.stderr.strip().splitlines()[-1]
+    assert done.returncode != 0 and "batchsize" in line and "batch_size" in line
+    assert not (project / "data").exists()
+
+
+def commit(project: Path) -> None:
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@b")
+    for arguments in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "clone")):
+        assert call(project, *git, *arguments).returncode == 0
+
+
+@pytest.mark.slow
+def test_a_study_is_built_from_nothing_and_its_verdict_printed(project):
+    commit(project)
+    output = snakemake(project, "quick", "--cores", "2", "--configfile", "tests/tiny.yaml")
+    assert "to train: 2 x stage 1 and 4 x stage 2" in output
+    verdict = (project / "results/quick/verdict.md").read_text()
+    assert verdict in output and "Open: results/quick/verdict.md" in output
+    cells = pd.read_csv(project / "results/quick/verdict.csv")
+    assert len(cells) == 2 and set(cells["Outcome"]) == {"no verdict"}  # one seed
+    changed = call(project, "git", "status", "--porcelain").stdout.splitlines()
+    assert changed and all(line[3:].startswith("results/") for line in changed), changed
+    for path in (project / "results/quick").glob("h16_*.csv"):
+        rows = pd.read_csv(path, dtype=CSV_TYPES)
+        assert tuple(rows.columns) == COLUMNS
+        assert rows["Step"].tolist() == [0, 10, 20, 30, 40]
+        assert rows["WD"].tolist()[:3] == [0.1] * 3 and rows["N"].unique().tolist() == [4096]
+    again = snakemake(project, "-n", "quick", "--configfile", "tests/tiny.yaml")
+    assert "Nothing to be done" in again
+
+
+@pytest.mark.slow
+def test_a_run_of_the_main_study_is_built_by_its_name(project):
+    tiny = ("--configfile", "tests/tiny.yaml", "--cores", "1", "--resources", "gpu=1")
+    snakemake(project, "results/h256_wd0.csv", *tiny)
+    rows = pd.read_csv(project / "results/h256_wd0.csv", dtype=CSV_TYPES)
+    assert list(rows.columns[:5]) == ["Step", "Loss", "UniquePredictions", "LR", "WD"]
+    assert rows["HiddenSize"].unique() == [256] and rows["WD"].iloc[-1] == 0
+    assert sorted(p.name for p in (project / "results").iterdir()) == ["h256_wd0.csv"]
+
+
+@pytest.mark.slow
+def test_a_diverged_run_is_recorded_and_the_pipeline_goes_on(project):
+    config = project / "tests/tiny.yaml"
+    text = config.read_text().replace("evaluate_every: 10}", "evaluate_every: 10, peak_lr: 1.0e+38}")
+    config.write_text(text)
+    output = snakemake(project, "quick", "--cores", "2", "--configfile", "tests/tiny.yaml")
+    assert "diverged" in output
+    rows = pd.read_csv(project / "results/quick/h16_wd0.csv", dtype=CSV_TYPES)
+    assert rows["ValLoss"].isna().iloc[-1]
+
+
+@pytest.mark.slow
+def test_real_files_go_from_text_to_a_table(project):
+    data = ROOT.parent / "shared/data/tinystories_train_sample.parquet"
+    if not data.exists():
+        pytest.skip("the sample of TinyStories is not beside this checkout")
+    config = (project / "config.yaml").read_text()
+    block = {"source": "files", "train": [str(data)], "validation_share": 0.05}
+    block |= {"train_bytes": 400_000, "validation_bytes": 100_000}
+    config = config.replace("corpora:\n", f"corpora:\n  mine: {json.dumps(block)}\n", 1)
+    (project / "config.yaml").write_text(config)
+    target = "results/quick@mine/h16_wd0_adamw.csv"
+    snakemake(project, target, "--cores", "1", "--configfile", "tests/tiny.yaml")
+    rows = pd.read_csv(project / target, dtype=CSV_TYPES)
+    assert rows["ValLoss"].iloc[-1] < rows["ValLoss"].iloc[0]
+
+
+@pytest.mark.slow
+def test_the_scaling_test_does_one_run_by_hand(tmp_path):
+    small = ["--batch-size", "2", "--sequence-length", "32", "--num-layers", "1"]
+    done = script("scaling_test", "40", "16", "out.csv", *small, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = pd.read_csv(tmp_path / "out.csv", dtype=CSV_TYPES)
+    assert rows["Step"].iloc[-1] == 40 and "state at the end" in done.stdout
+    refused = script("scaling_test", "40", "160", "out.csv", folder=tmp_path)
+    assert refused.returncode == 1 and refused.stderr.count("\n") == 1
+    assert "hidden_size is 160" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "name", sorted(p.stem for p in (ROOT / "workflow/scripts").glob("*.py") if p.stem != "cli")
+)
+def test_every_script_explains_itself_without_snakemake(name):
+    done = script(name, "--help")
+    assert done.returncode == 0 and f"python -m workflow.scripts.{name}" in done.stdout

@@ -1,0 +1,259 @@
+"""Schedules against the table of SCIENCE.md, optimizers against arithmetic in numpy."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bitnet.config import ModelConfig, TrainConfig
+from bitnet.optim import linear_weights, make_optimizer, set_step
+from bitnet.schedule import TwoStageLRScheduler, schedules
+from bitnet.transformer import Transformer
+
+
+def protocol(**changes) -> TrainConfig:
+    """The 95M plan, with changes."""
+    plan = {
+        "steps": 60_000,
+        "batch_size": 16,
+        "sequence_length": 128,
+        "optimizer": "adam",
+        "peak_lr": 1.5e-3,
+        "switch_lr": 1e-3,
+        "final_lr": 1.5e-5,
+        "warmup_steps": 375,
+        "stage1_weight_decay": 0.1,
+        "stage2_weight_decay": 0.0,
+    }
+    return TrainConfig(**{**plan, **changes})
+
+
+# --- values ---
+
+
+@pytest.mark.parametrize(
+    ("step", "rate"),
+    [
+        (0, 0.0),
+        (1, 1.5e-3 / 375),
+        (150, 6e-4),  # 2 / 5 of the warm-up
+        (375, 1.5e-3),
+        (15_187.5, 1.25e-3),  # the middle of the line from 375 to 30,000
+        (30_000, 1e-3),
+        (45_000, (1e-3 + 1.5e-5) / 2),
+        (60_000, 1.5e-5),
+    ],
+)
+def test_learning_rate_of_the_plan_is_that_of_the_paper_at_every_corner(step, rate):
+    lr, _ = schedules(protocol())
+    assert lr(step) == pytest.approx(rate, rel=1e-12, abs=0)
+
+
+def test_weight_decay_of_the_plan_is_0_1_at_the_switch_and_0_right_after_it():
+    _, wd = schedules(protocol())
+    assert [wd(s) for s in (0, 1, 29_999, 30_000)] == [0.1] * 4
+    assert [wd(s) for s in (30_001, 60_000)] == [0.0] * 2
+    _, arm = schedules(protocol(stage2_weight_decay=0.05))
+    assert (arm(30_000), arm(30_001)) == (0.1, 0.05)
+
+
+def test_the_two_switches_move_apart():
+    lr, wd = schedules(protocol(lr_switch=40_000, wd_switch=10_000))
+    assert lr(40_000) == pytest.approx(1e-3, rel=1e-12)
+    assert lr(10_000) > lr(10_001) > lr(39_999) > 1e-3
+    assert (wd(10_000), wd(10_001)) == (0.1, 0.0)
+    assert [wd(s) for s in (39_999, 40_001)] == [0.0, 0.0]
+
+
+def test_switching_only_the_learning_rate_leaves_weight_decay_where_it_was():
+    _, wd = schedules(protocol(lr_switch=100, warmup_steps=50))
+    assert (wd(30_000), wd(30_001)) == (0.1, 0.0)
+
+
+def test_a_trunk_has_the_same_stage_1_and_no_stage_2():
+    trunk, branch = protocol(stage2_weight_decay=None), protocol()
+    for ours, theirs in zip(schedules(trunk), schedules(branch), strict=True):
+        assert [ours(s) for s in (0, 375, 30_000)] == [theirs(s) for s in (0, 375, 30_000)]
+    assert math.isnan(schedules(trunk)[1](30_001))
+
+
+def test_without_a_warm_up_the_first_rate_is_the_peak():
+    lr, _ = schedules(protocol(warmup_steps=0))
+    assert lr(0) == 1.5e-3
+    assert 0 < lr(0) - lr(1) < 1e-7
+
+
+def test_a_warm_up_that_reaches_the_switch_is_refused_with_the_longest_allowed():
+    protocol(steps=200, warmup_steps=99)
+    with pytest.raises(ValueError, match=r"^warmup_steps is 100; allowed: 0 to 99 .*$"):
+        protocol(steps=200, warmup_steps=100)
+
+
+# --- properties ---
+
+
+@st.composite
+def plans(draw) -> TwoStageLRScheduler:
+    """Schedules whose rates fall: peak >= switch >= final."""
+    final, switch, peak = sorted(draw(st.tuples(*[st.floats(1e-6, 1e-1)] * 3)))
+    steps = draw(st.integers(4, 100_000))
+    switch_step = draw(st.integers(2, steps - 1))
+    warmup = draw(st.integers(0, switch_step - 1))
+    return TwoStageLRScheduler(peak, switch, final, warmup, switch_step, steps)
+
+
+@given(plans(), st.data())
+def test_the_rate_rises_in_the_warm_up_and_never_after_it(lr, data):
+    step = data.draw(st.integers(0, lr.steps - 1))
+    if step < lr.warmup_steps:
+        assert lr(step) < lr(step + 1) * (1 + 1e-12)
+    else:
+        assert lr(step + 1) <= lr(step) * (1 + 1e-12)
+    assert 0 <= lr(step) <= lr.peak * (1 + 1e-12)
+
+
+@given(plans(), st.data())
+def test_the_rate_never_jumps_beyond_the_slope_of_its_piece(lr, data):
+    corners = [0, lr.warmup_steps, lr.switch_step, lr.steps - 1]
+    step = data.draw(st.one_of(st.sampled_from(corners), st.integers(0, lr.steps - 1)))
+    slopes = [
+        (lr.peak - lr.switch) / (lr.switch_step - lr.warmup_steps),
+        (lr.switch - lr.final) / (lr.steps - lr.switch_step),
+    ]
+    if lr.warmup_steps:
+        slopes.append(lr.peak / lr.warmup_steps)
+    assert abs(lr(step + 1) - lr(step)) <= max(slopes) * (1 + 1e-9) + 1e-15
+
+
+@given(plans())
+def test_corners_are_met_exactly_and_the_last_rate_stays(lr):
+    assert lr(lr.warmup_steps) == lr.peak
+    assert lr(lr.switch_step) == pytest.approx(lr.switch, rel=1e-12)
+    assert lr(lr.steps) == pytest.approx(lr.final, rel=1e-9)
+    assert lr(lr.steps + 1_000) == lr(lr.steps)
+
+
+# --- optimizers ---
+
+LR, WD, BETA1, BETA2, EPS = 1e-2, 0.1, 0.9, 0.95, 1e-8
+
+
+def model_and_optimizer(optimizer: str, **shape):
+    """A small model with every parameter, norms included, drawn at random."""
+    torch.manual_seed(0)
+    config = ModelConfig(vocab_size=20, hidden_size=16, num_layers=2, **shape)
+    model = Transformer(config, sequence_length=8)
+    for parameter in model.parameters():
+        torch.nn.init.uniform_(parameter, 0.5, 1.5)
+    return model, make_optimizer(model, protocol(optimizer=optimizer))
+
+
+def step_with(model, optimizer, gradients: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    """Parameters in float64 after one update with these gradients."""
+    for name, parameter in model.named_parameters():
+        parameter.grad = gradients[name].clone()
+    set_step(optimizer, LR, WD)
+    optimizer.step()
+    return values(model)
+
+
+def values(model) -> dict[str, np.ndarray]:
+    return {name: p.detach().double().numpy() for name, p in model.named_parameters()}
+
+
+def zeros(model) -> dict[str, torch.Tensor]:
+    return {name: torch.zeros_like(p) for name, p in model.named_parameters()}
+
+
+def randoms(model, seed: int) -> dict[str, torch.Tensor]:
+    g = torch.Generator().manual_seed(seed)
+    return {n: 0.3 * torch.randn(p.shape, generator=g) for n, p in model.named_parameters()}
+
+
+@pytest.mark.parametrize("tie_embeddings", [True, False])
+def test_adam_couples_weight_decay_into_the_gradient_of_every_parameter(tie_embeddings):
+    model, optimizer = model_and_optimizer("adam", tie_embeddings=tie_embeddings)
+    expected = values(model)
+    m = v = {name: 0.0 for name in expected}
+    for t in (1, 2, 3):
+        gradients = randoms(model, t)
+        actual = step_with(model, optimizer, gradients)
+        for name, p in expected.items():
+            g = gradients[name].double().numpy() + WD * p  # Kingma & Ba 2015, algorithm 1, with L2
+            m = {**m, name: BETA1 * m[name] + (1 - BETA1) * g}
+            v = {**v, name: BETA2 * v[name] + (1 - BETA2) * g**2}
+            m_hat, v_hat = m[name] / (1 - BETA1**t), v[name] / (1 - BETA2**t)
+            expected[name] = p - LR * m_hat / (np.sqrt(v_hat) + EPS)
+            np.testing.assert_allclose(actual[name], expected[name], rtol=0, atol=3e-6)
+
+
+def test_adam_moves_every_parameter_by_the_whole_rate_where_only_decay_is_left():
+    # g = wd p, so m_hat / sqrt(v_hat) = sign(p): the size of the decay cancels out.
+    model, optimizer = model_and_optimizer("adam")
+    before = values(model)
+    after = step_with(model, optimizer, zeros(model))
+    for name, p in before.items():
+        np.testing.assert_allclose(after[name], p - LR, rtol=0, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("tie_embeddings", [True, False])
+def test_adamw_decays_the_matrices_of_the_layers_and_nothing_else(tie_embeddings):
+    model, optimizer = model_and_optimizer("adamw", tie_embeddings=tie_embeddings)
+    before = values(model)
+    after = step_with(model, optimizer, zeros(model))
+    decayed = {name for name in before if name.endswith("_proj.weight")}
+    assert len(decayed) == 12
+    for name, p in before.items():
+        factor = 1 - LR * WD if name in decayed else 1.0
+        np.testing.assert_allclose(after[name], p * factor, rtol=1e-6, atol=0, err_msg=name)
+        if name not in decayed:
+            assert (after[name] == p).all(), name
+    assert {"embed_tokens.weight", "norm.weight"} <= before.keys() - decayed
+
+
+def test_adamw_updates_as_loshchilov_and_hutter_write_it():
+    model, optimizer = model_and_optimizer("adamw")
+    expected = values(model)
+    m = v = {name: 0.0 for name in expected}
+    for t in (1, 2, 3):
+        gradients = randoms(model, t)
+        actual = step_with(model, optimizer, gradients)
+        for name, p in expected.items():
+            g = gradients[name].double().numpy()
+            m = {**m, name: BETA1 * m[name] + (1 - BETA1) * g}
+            v = {**v, name: BETA2 * v[name] + (1 - BETA2) * g**2}
+            update = m[name] / (1 - BETA1**t) / (np.sqrt(v[name] / (1 - BETA2**t)) + EPS)
+            decay = WD * p if name.endswith("_proj.weight") else 0.0
+            expected[name] = p - LR * (update + decay)
+            np.testing.assert_allclose(actual[name], expected[name], rtol=0, atol=3e-6)
+
+
+@pytest.mark.parametrize("optimizer_name", ["adam", "adamw"])
+def test_every_parameter_is_updated_once(optimizer_name):
+    model, optimizer = model_and_optimizer(optimizer_name)
+    held = [id(p) for group in optimizer.param_groups for p in group["params"]]
+    assert sorted(held) == sorted(id(p) for p in model.parameters())
+    assert len(set(held)) == len(held)
+
+
+@pytest.mark.parametrize("optimizer_name", ["adam", "adamw"])
+def test_a_rate_of_zero_moves_nothing(optimizer_name):
+    model, optimizer = model_and_optimizer(optimizer_name)
+    before = values(model)
+    for name, parameter in model.named_parameters():
+        parameter.grad = randoms(model, 0)[name]
+    set_step(optimizer, 0.0, 0.1)
+    optimizer.step()
+    assert all((after == before[name]).all() for name, after in values(model).items())
+
+
+def test_a_new_weight_decay_holds_from_the_next_step_on():
+    model, optimizer = model_and_optimizer("adamw")
+    step_with(model, optimizer, zeros(model))
+    before = [weight.detach().clone() for weight in linear_weights(model)]
+    set_step(optimizer, LR, 0.0)
+    optimizer.step()
+    assert all(torch.equal(a, b) for a, b in zip(before, linear_weights(model), strict=True))

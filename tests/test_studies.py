@@ -1,0 +1,123 @@
+"""config.yaml: what it says, and that nothing wrong gets past it."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bitnet.studies import Study, check
+
+ROOT = Path(__file__).parents[1]
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+
+
+@pytest.fixture
+def config():
+    return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def put(config: dict, path: str, value) -> dict:
+    changed = copy.deepcopy(config)
+    *parents, last = path.split("/")
+    block = changed
+    for key in parents:
+        block = block[key]
+    block[last] = value
+    return changed
+
+
+def test_the_config_that_is_shipped_is_accepted(config):
+    check(config, SCHEMA)
+
+
+def test_the_main_study_is_the_question_as_it_was_asked(config):
+    study = Study.of(config, "wd_fix")
+    names = study.runs()
+    assert len(names) == 2 * 2 * 2 * 2 * 5 == len(set(names))
+    assert {"h256_wd0", "h256_wd0.05", "h512_wd0_adamw_fp_seed4"} <= set(names)
+    recipe = study.recipe("h256_wd0")
+    assert recipe.model.num_layers == 4 and recipe.model.vocab_size == 2048
+    assert recipe.training.optimizer == "adam" and recipe.model.weights == "ternary"
+    assert (recipe.training.steps, recipe.training.batch_size) == (20_000, 16)
+    assert recipe.training.sequence_length == 128 and study.corpus == "tinystories"
+    asked = {5_000, 6_000, 9_000, 10_000, 11_000, 15_000, 20_000}
+    assert asked <= set(recipe.training.evaluation_steps(0, 20_000))
+
+
+def test_a_trunk_differs_from_its_runs_in_stage_2_weight_decay_alone(config):
+    study = Study.of(config, "quick")
+    trunk = study.recipe(study.trunk("h64_wd0.05_adamw_seed2")).to_json()
+    run = study.recipe("h64_wd0.05_adamw_seed2").to_json()
+    assert trunk.replace('decay":null', 'decay":0.05') == run
+
+
+def test_a_run_with_its_own_learning_rate_scales_the_whole_schedule(config):
+    training = Study.of(config, "wd_fix").recipe("h256_wd0_lr5e-4").training
+    assert training.peak_lr == 5e-4
+    assert training.switch_lr == pytest.approx(5e-4 * 2 / 3)
+    assert training.final_lr == pytest.approx(5e-6)
+
+
+def test_equal_recipes_are_equal_strings_however_numbers_are_written(config):
+    written = put(config, "studies/quick/training/gradient_clip", 1)
+    assert Study.of(written, "quick").recipe("h64_wd0").to_json() == (
+        Study.of(config, "quick").recipe("h64_wd0").to_json()
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("studies/quick/trainig", {}, ["trainig", "studies.quick", "training"]),
+        ("verdict/colapsed_below", 3, ["colapsed_below", "collapsed_below"]),
+        ("studies/quick/grid/hidden_size", [160], ["hidden_size", "160", "64"]),
+        ("studies/quick/grid/hidden_size", [192], ["hidden_size", "192", "even"]),
+        ("studies/quick/grid/hidden_size", 64, ["hidden_size", "64", "array"]),
+        ("studies/quick/model/num_heads", 3, ["hidden_size", "64", "num_heads = 3"]),
+        ("studies/quick/model/intermediate_ratio", 2.51, ["intermediate_ratio", "2.51"]),
+        ("studies/quick/grid/stage2_weight_decay", [-0.1], ["-0.1", "at least 0"]),
+        ("defaults/training/stage1_weight_decay", -1, ["stage1_weight_decay", "-1", "at least 0"]),
+        ("studies/quick/training/warmup_steps", 1500, ["warmup_steps", "1500", "0 to 1499"]),
+        ("studies/quick/training/lr_switch", 3000, ["lr_switch", "3000", "2999"]),
+        ("studies/quick/training/peak_lr", "5e-4", ["peak_lr", "5e-4", "number"]),
+        ("studies/quick/training/peak_lr", float("nan"), ["peak_lr", "nan", "finite"]),
+        ("studies/quick/training/steps", 1e99, ["steps", "integer"]),
+        ("studies/quick/training/optimizer", "sgd", ["optimizer", "sgd", "adam or adamw"]),
+        ("studies/quick/seeds", 0, ["seeds", "0", "at least 1"]),
+        ("studies/quick/corpus", "pile", ["corpus", "pile", "stories"]),
+        ("studies/quick/vocab_size", 10, ["vocab_size", "10", "300"]),
+        ("studies/quick/question/headline/weights", "binary", ["weights", "binary", "ternary"]),
+        ("corpora/stories/source", "web", ["source", "web", "stories"]),
+        ("study", "wdfix", ["study", "wdfix", "wd_fix"]),
+        ("main_study", "x", ["main_study", "wd_fix"]),
+        ("corpus", "pile", ["corpus", "pile", "tinystories"]),
+        ("studies", None, ["studies", "None", "object"]),
+    ],
+)
+def test_a_wrong_value_is_refused_in_one_line_with_key_value_and_what_is_allowed(
+    config, path, value, words
+):
+    with pytest.raises(ValueError) as error:
+        check(put(config, path, value), SCHEMA)
+    line = str(error.value)
+    assert "\n" not in line
+    for word in (*words, "allowed"):
+        assert word in line, line
+
+
+def test_a_corpus_of_files_needs_its_training_files(config):
+    block = {"source": "files", "train_bytes": 1000, "validation_bytes": 1000}
+    with pytest.raises(ValueError, match=r"corpora\.mine.*train"):
+        check(put(config, "corpora/mine", block), SCHEMA)
+
+
+def test_every_key_is_described_in_the_schema_and_commented_in_the_config():
+    def undescribed(schema, path=""):
+        for key, inner in schema.get("properties", {}).items():
+            if "description" not in inner and "$ref" not in inner:
+                yield f"{path}.{key}"
+            yield from undescribed(inner, f"{path}.{key}")
+
+    blocks = [SCHEMA, *SCHEMA["$defs"].values()]
+    assert [key for block in blocks for key in undescribed(block)] == []

@@ -1,0 +1,148 @@
+"""Training: what is recorded, that it can be cut anywhere, and what a bad step does."""
+
+import copy
+import io
+
+import numpy as np
+import pytest
+import torch
+
+from bitnet import probe
+from bitnet.config import ModelConfig, Recipe, TrainConfig
+from bitnet.train import Stretch, train
+
+VOCAB, STEPS, POSITIONS = 64, 60, 256
+CPU = torch.device("cpu")
+
+
+def recipe(weights="ternary", optimizer="adamw", stage2=0.0, **changes) -> Recipe:
+    training = {
+        "steps": STEPS,
+        "batch_size": 2,
+        "sequence_length": 16,
+        "optimizer": optimizer,
+        "peak_lr": 1e-2,
+        "switch_lr": 5e-3,
+        "final_lr": 1e-4,
+        "warmup_steps": 5,
+        "stage1_weight_decay": 0.1,
+        "stage2_weight_decay": stage2,
+        "evaluate_every": 10,
+        "seed": 3,
+    }
+    model = ModelConfig(VOCAB, 16, 1, weights=weights)
+    return Recipe(model, TrainConfig(**{**training, **changes}))
+
+
+@pytest.fixture(scope="module")
+def data():
+    """A text with structure: each token is followed by its double, or by a random one."""
+    rng = np.random.default_rng(0)
+    tokens = [1]
+    for _ in range(20_000):
+        doubled = rng.random() < 0.9
+        tokens.append(tokens[-1] * 2 % VOCAB if doubled else int(rng.integers(3, VOCAB)))
+    tokens = np.array(tokens, dtype=np.uint16)
+    placed = probe.place(5_000, 16, POSITIONS)
+    return tokens[5_000:], probe.windows(tokens[:5_000], placed)
+
+
+def run(stretch: Stretch, data, last: int = STEPS, **more) -> Stretch:
+    train(stretch, *data, POSITIONS, last, **more)
+    return stretch
+
+
+def same_bits(a: Stretch, b: Stretch) -> None:
+    for (name, x), (_, y) in zip(
+        a.model.named_parameters(), b.model.named_parameters(), strict=True
+    ):
+        assert torch.equal(x, y), name
+    left, right = a.observations(), b.observations()
+    assert left.keys() == right.keys()
+    for key in left.keys() - {"tokens_per_second"}:  # the clock's, not the training's
+        np.testing.assert_array_equal(left[key], right[key], err_msg=key)
+
+
+@pytest.mark.parametrize("weights", ["ternary", "full_precision"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_trunk_and_branch_are_the_same_bits_as_one_uninterrupted_run(data, weights, optimizer):
+    whole = run(Stretch(recipe(weights, optimizer), CPU), data)
+    trunk = run(Stretch(recipe(weights, optimizer, stage2=None), CPU), data, STEPS // 2)
+    branch = Stretch(recipe(weights, optimizer), CPU)
+    branch.load_state_dict(copy.deepcopy(trunk.state_dict()))
+    same_bits(run(branch, data), whole)
+
+
+@pytest.mark.parametrize("cut", [1, 9, 10, 29, 30, 31, 59])
+def test_a_training_resumed_from_any_saved_state_ends_in_the_same_bits(data, cut):
+    saved = []
+
+    class Killed(Exception):
+        pass
+
+    def save(state):
+        file = io.BytesIO()
+        torch.save(state, file)
+        file.seek(0)
+        saved.append(torch.load(file, weights_only=True))
+        raise Killed
+
+    with pytest.raises(Killed):
+        run(Stretch(recipe(), CPU), data, save=save, save_every=cut)
+    resumed = Stretch(recipe(), CPU)
+    resumed.load_state_dict(saved[0])
+    assert resumed.step == cut
+    same_bits(run(resumed, data), run(Stretch(recipe(), CPU), data))
+
+
+def test_rows_are_the_evaluation_steps_with_the_values_each_step_was_trained_with(data):
+    seen = run(Stretch(recipe(), CPU), data).observations()
+    assert seen["step"].tolist() == [0, 10, 20, 30, 40, 50, 60]
+    lr = dict(zip(seen["step"].tolist(), seen["lr"], strict=True))
+    assert lr[0] == 0 and lr[30] == pytest.approx(5e-3) and lr[60] == pytest.approx(1e-4)
+    assert seen["wd"].tolist() == [0.1, 0.1, 0.1, 0.1, 0.0, 0.0, 0.0]
+    assert seen["prediction"].shape == seen["nll"].shape == (7, POSITIONS)
+
+
+def test_a_model_learns_what_can_be_learned(data):
+    seen = run(Stretch(recipe(weights="full_precision", steps=300), CPU), data, 300).observations()
+    loss = seen["nll"].mean(axis=1)
+    assert loss[0] == pytest.approx(np.log(VOCAB), abs=0.2)
+    assert loss[-1] < 1.5  # the source's entropy is 0.73 nats, a unigram's loss above 3
+
+
+def test_ternary_health_is_recorded_for_ternary_models_only(data):
+    ternary = run(Stretch(recipe(), CPU), data).observations()
+    twin = run(Stretch(recipe("full_precision"), CPU), data).observations()
+    assert np.isnan(ternary["flip_rate"][0]) and np.all(ternary["flip_rate"][1:] > 0)
+    assert np.all((ternary["zero_share"] > 0.1) & (ternary["zero_share"] < 0.9))
+    assert np.all(np.isnan(twin["flip_rate"])) and np.all(np.isnan(twin["zero_share"]))
+
+
+def test_flip_rate_counts_the_ternary_values_of_a_hundred_steps_before(data):
+    long = recipe(steps=200, evaluate_every=1000, evaluate_at=(150,))
+    stretch = run(Stretch(long, CPU), data, 50)
+    from bitnet.observe import codes
+
+    before = codes(stretch.model)
+    seen = run(stretch, data, 150).observations()
+    assert seen["flip_rate"][-1] == (codes(stretch.model) != before).double().mean().item()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_ends_the_run_as_diverged_and_is_recorded(data, value):
+    stretch = run(Stretch(recipe(), CPU), data, 12)
+    with torch.no_grad():
+        stretch.model.embed_tokens.weight[:] = value
+    run(stretch, data)
+    assert stretch.diverged and stretch.step == 20
+    seen = stretch.observations()
+    assert seen["step"].tolist() == [0, 10, 20]
+    assert not np.isfinite(seen["nll"][-1]).any() and np.isfinite(seen["nll"][:-1]).all()
+
+
+def test_batches_and_start_follow_from_the_seed(data):
+    first, again = (run(Stretch(recipe(), CPU), data, 10) for _ in range(2))
+    other = run(Stretch(recipe(seed=4), CPU), data, 10)
+    same_bits(first, again)
+    assert not torch.equal(first.model.norm.weight, other.model.norm.weight)

@@ -1,0 +1,59 @@
+"""Draw the figures of a study.
+
+    python -m workflow.scripts.figures --inputs results/quick/h64_*.csv --title quick \\
+        --outputs figures/unique_predictions.svg figures/loss.svg figures/pdr.png
+
+A file's stem names the figure, its suffix the format.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from bitnet.files import whole_file
+from bitnet.metrics import CSV_TYPES
+from bitnet.plots import FIGURES, METADATA, save
+from bitnet.states import Thresholds
+from workflow.scripts.cli import log, log_to, run
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write each figure that is asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--inputs", nargs="+", required=True, help="CSV files of runs")
+    parser.add_argument("--thresholds", default="{}", help="a verdict block, as JSON")
+    parser.add_argument("--title", default="", help="title above each figure")
+    parser.add_argument("--dpi", type=int, default=150, help="dots per inch of png")
+    parser.add_argument("--outputs", nargs="+", required=True, help="files to write")
+    parser.add_argument("--log", help="log file")
+    args = parser.parse_args(argv)
+    log_to(args.log)
+    outputs = [_output(path) for path in args.outputs]
+    rows = pd.concat([pd.read_csv(path, dtype=CSV_TYPES) for path in args.inputs])
+    thresholds = Thresholds(**json.loads(args.thresholds))
+    figures = {
+        name: FIGURES[name](rows, thresholds, args.title)
+        for name in dict.fromkeys(path.stem for path in outputs)
+    }
+    for path in outputs:
+        with whole_file(path) as beside:
+            save(figures[path.stem], beside, path.suffix[1:], args.dpi)
+        log.info("%s", path)
+
+
+def _output(name: str) -> Path:
+    """The path, if its stem and suffix say what to draw."""
+    path = Path(name)
+    if path.stem not in FIGURES:
+        raise ValueError(f"output {name}: no figure {path.stem!r}, allowed are {', '.join(FIGURES)}")
+    if path.suffix[1:] not in METADATA:
+        raise ValueError(f"output {name}: no format {path.suffix!r}, allowed are {', '.join(METADATA)}")
+    return path
+
+
+if __name__ == "__main__":
+    run(main)
