@@ -16,7 +16,7 @@ from pathlib import Path
 from bitnet.stories import stories
 
 SPLITS = ("train", "validation")
-RETRIES = 5  # of a hub that answers badly, with doubled pauses
+RETRIES = 5  # of a stream that breaks off, with doubled pauses; opening one is retried by the hub
 HASH_BUCKETS = 10_000  # resolution of a split by document hash
 
 
@@ -175,7 +175,9 @@ def _hub(dataset: HubDataset, source: Mapping, split: str) -> Iterator[str]:
 
 def _open_hub(dataset: HubDataset, split: str):
     from datasets import load_dataset
+    from huggingface_hub.utils import logging
 
+    logging.set_verbosity_error()  # one line of ours says it at the end
     return load_dataset(
         dataset.path, name=dataset.name, split=split, revision=dataset.revision, streaming=True
     )
@@ -191,7 +193,7 @@ def _with_retries(open_stream: Callable, dataset: HubDataset, pause: float = 1.0
             return
         except Exception as error:  # datasets, httpx and fsspec each raise classes of their own
             failures += 1
-            if failures > RETRIES:
+            if not done or failures > RETRIES:
                 raise CorpusError(
                     f"the hub does not give {dataset.path} ({_line(error)}); without a hub choose "
                     "a corpus whose source is stories (built in) or files"

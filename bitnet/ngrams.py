@@ -1,14 +1,13 @@
 """Count models that every loss is read against: unigram, bigram, trigram.
 
-Counts of an order are smoothed towards the order below: P(w | context) = (count + K P_lower(w)) /
-(total + K), add-k with the lower order instead of the uniform distribution as the prior (MacKay &
-Peto 1995). Plain add-k gives a trigram's every context V k imaginary counts, so that its loss says
-more about V than about the text.
+Counts of an order are interpolated with the order below: P(w | context) = (count + K P_lower(w)) /
+(total + K), where K is the number of different tokens seen after the context (Witten & Bell 1991).
+Plain add-k gives every context V k imaginary counts, so that the loss of a trigram says more about
+V than about the text.
 """
 
 import numpy as np
 
-PRIOR = 5.0  # K: imaginary counts of a context
 FITTED_TOKENS = 20_000_000  # of the training shard, from its start
 
 
@@ -52,4 +51,5 @@ class _Successors:
         """Distribution after `context`, (vocab_size,), smoothed towards `lower`."""
         low, high = np.searchsorted(self.contexts, [context, context + 1])
         counts = np.bincount(self.successors[low:high], minlength=len(lower))
-        return (counts + PRIOR * lower) / (high - low + PRIOR)
+        kinds = max(1, np.count_nonzero(counts))
+        return (counts + kinds * lower) / (high - low + kinds)

@@ -144,7 +144,7 @@ def test_a_study_is_built_from_nothing_and_its_verdict_printed(project):
     output = snakemake(project, "quick", "--cores", "2", "--configfile", "tests/tiny.yaml")
     assert "to train: 2 x stage 1 and 4 x stage 2" in output
     verdict = (project / "results/quick/verdict.md").read_text()
-    assert verdict in output and "Open: results/quick/verdict.md" in output
+    assert verdict.split("## Legend")[0].strip() in output and "Open: results/quick/verdict.md" in output
     cells = pd.read_csv(project / "results/quick/verdict.csv")
     assert len(cells) == 2 and set(cells["Outcome"]) == {"no verdict"}  # one seed
     changed = call(project, "git", "status", "--porcelain").stdout.splitlines()
@@ -205,6 +205,15 @@ def test_the_scaling_test_does_one_run_by_hand(tmp_path):
     refused = script("scaling_test", "40", "160", "out.csv", folder=tmp_path)
     assert refused.returncode == 1 and refused.stderr.count("\n") == 1
     assert "hidden_size is 160" in refused.stderr
+
+
+def test_running_out_of_memory_is_one_line_that_names_the_keys_to_lower(tmp_path):
+    huge = ["--vocab-size", "512", "--num-layers", "1"]
+    done = script("scaling_test", "40", "400000", "out.csv", *huge, folder=tmp_path)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    assert "out of memory" in done.stderr
+    for key in ("batch_size", "sequence_length", "hidden_size"):
+        assert key in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -209,7 +209,7 @@ def answer(workflow):
     lines, targets = [], []
     for job in workflow.dag.jobs:
         if job.rule.name == "verdict":
-            lines.append(Path(job.output.markdown).read_text())
+            lines.append(Path(job.output.markdown).read_text().split("\n## Legend")[0])
             folder = Path(job.output.markdown).parent
             targets += [f"{folder}/verdict.md", f"{folder}/verdict.csv", f"{folder}/figures/"]
     if not lines:

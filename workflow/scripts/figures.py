@@ -49,9 +49,13 @@ def _output(name: str) -> Path:
     """The path, if its stem and suffix say what to draw."""
     path = Path(name)
     if path.stem not in FIGURES:
-        raise ValueError(f"output {name}: no figure {path.stem!r}, allowed are {', '.join(FIGURES)}")
+        raise ValueError(
+            f"output {name}: no figure {path.stem!r}, allowed are {', '.join(FIGURES)}"
+        )
     if path.suffix[1:] not in METADATA:
-        raise ValueError(f"output {name}: no format {path.suffix!r}, allowed are {', '.join(METADATA)}")
+        raise ValueError(
+            f"output {name}: no format {path.suffix!r}, allowed are {', '.join(METADATA)}"
+        )
     return path
 
 

@@ -1,0 +1,191 @@
+"""What changes the fingerprint of a script, and what does not."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from bitnet.provenance import code_fingerprint, environment, module_path
+
+SCRIPT = '''"""Train."""
+
+import json
+import os.path
+
+from bitnet import probe
+from bitnet.optim import step
+from workflow.scripts.cli import run
+
+
+def main(argv=None):
+    """Do it."""
+    # at once
+    return run(step(probe.N), json.dumps(argv), os.path.sep)
+'''
+MODULES = {
+    "workflow/scripts/train.py": SCRIPT,
+    "workflow/scripts/cli.py": "def run(*args):\n    return args\n",
+    "workflow/scripts/other.py": "import bitnet.unrelated\n",
+    "bitnet/__init__.py": "",
+    "bitnet/probe.py": "N = 4096\n",
+    "bitnet/optim.py": "from bitnet.schedule import rate\n\n\ndef step(n):\n    return rate(n)\n",
+    "bitnet/schedule.py": 'WORDS = "lexicon.txt"\n\n\ndef rate(n):\n    return n / 2\n',
+    "bitnet/lexicon.txt": "cat dog\n",
+    "bitnet/other.txt": "not named anywhere\n",
+    "bitnet/unrelated.py": "X = 1\n",
+}
+TRAIN = "workflow.scripts.train"
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """A small project: train -> cli, probe, optim -> schedule -> lexicon.txt."""
+    for name, text in MODULES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def fingerprint(project: Path, module: str = TRAIN) -> str:
+    """The fingerprint now: it is kept for a process, whose code does not change."""
+    code_fingerprint.cache_clear()
+    return code_fingerprint(project, module)
+
+
+def edit(project: Path, name: str, old: str, new: str) -> None:
+    path = project / name
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_a_fingerprint_is_16_hex_digits_and_stays(project):
+    first = fingerprint(project)
+    assert len(first) == 16
+    assert set(first) <= set("0123456789abcdef")
+    assert fingerprint(project) == first
+    assert fingerprint(project, "workflow.scripts.other") != first
+
+
+def test_it_does_not_depend_on_where_the_project_lies(project, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "project"
+    first = fingerprint(project)
+    project.rename(elsewhere)
+    assert fingerprint(elsewhere) == first
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("workflow/scripts/train.py", "# at once", "# later\n    # or never"),
+        ("workflow/scripts/train.py", '"""Do it."""', '"""Do something\n    else."""'),
+        ("workflow/scripts/train.py", '    """Do it."""\n', ""),
+        ("workflow/scripts/train.py", '"""Train."""\n', ""),
+        ("workflow/scripts/train.py", "json.dumps(argv)", "json.dumps(\n        argv,\n    )"),
+        ("workflow/scripts/train.py", "import json\n", "import json\n\n\n"),
+        ("bitnet/schedule.py", "n / 2", "(n   /  2)  # half"),
+        ("bitnet/schedule.py", '"lexicon.txt"', "'lexicon.txt'"),
+        ("bitnet/schedule.py", "def rate(n):\n", 'def rate(n):\n    """Half."""\n'),
+    ],
+)
+def test_comments_docstrings_and_formatting_change_nothing(project, name, old, new):
+    before = fingerprint(project)
+    edit(project, name, old, new)
+    assert fingerprint(project) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("workflow/scripts/train.py", "probe.N", "probe.N + 1"),
+        ("workflow/scripts/train.py", "argv=None", "argv=()"),
+        ("workflow/scripts/cli.py", "return args", "return args[:1]"),  # one import away
+        ("bitnet/probe.py", "4096", "4097"),  # by `from package import module`
+        ("bitnet/schedule.py", "n / 2", "n / 3"),  # two imports away
+        ("bitnet/schedule.py", "n / 2", "n // 2"),
+        ("bitnet/lexicon.txt", "dog", "dogs"),  # data that a module names
+    ],
+)
+def test_a_change_of_what_is_done_changes_it_however_far_away(project, name, old, new):
+    before = fingerprint(project)
+    edit(project, name, old, new)
+    after = fingerprint(project)
+    assert after != before
+    edit(project, name, new, old)
+    assert fingerprint(project) == before  # a reverted edit is no change
+
+
+@pytest.mark.parametrize("name", ["bitnet/unrelated.py", "bitnet/other.txt"])
+def test_a_change_of_what_is_not_imported_or_named_changes_nothing(project, name):
+    before = fingerprint(project)
+    (project / name).write_text("Y = 2\n")
+    assert fingerprint(project) == before
+    (project / "workflow/scripts/another.py").write_text("import bitnet.nowhere\n")
+    assert fingerprint(project) == before
+
+
+def test_imports_inside_functions_count(project):
+    edit(project, "bitnet/optim.py", "    return", "    import bitnet.unrelated\n\n    return")
+    before = fingerprint(project)
+    edit(project, "bitnet/unrelated.py", "1", "2")
+    assert fingerprint(project) != before
+
+
+def test_modules_that_import_each_other_are_no_trouble(project):
+    edit(project, "bitnet/probe.py", "N =", "import bitnet.optim\n\nN =")
+    edit(project, "bitnet/optim.py", "from", "import bitnet.probe\nfrom")
+    before = fingerprint(project)
+    edit(project, "bitnet/schedule.py", "n / 2", "n / 3")
+    assert fingerprint(project) != before
+
+
+def test_moving_code_to_another_module_changes_it(project):
+    before = fingerprint(project)
+    (project / "bitnet/optim.py").rename(project / "bitnet/optimizer.py")
+    edit(project, "workflow/scripts/train.py", "bitnet.optim ", "bitnet.optimizer ")
+    assert fingerprint(project) != before
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from . import unrelated",
+        "from .unrelated import X",
+        "from .. import bitnet",
+        "import importlib\nimportlib.import_module('bitnet.unrelated')",
+        "from importlib import import_module\nimport_module('bitnet.unrelated')",
+        "__import__('bitnet.unrelated')",
+        "import bitnet.nowhere",
+        "from bitnet.nowhere import something",
+    ],
+)
+def test_an_import_that_cannot_be_followed_is_an_error_in_one_line(project, line):
+    edit(project, "bitnet/schedule.py", "def rate", f"{line}\n\n\ndef rate")
+    with pytest.raises(ValueError, match="cannot be followed") as caught:
+        fingerprint(project)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_script_that_is_not_there_is_an_error(project):
+    with pytest.raises(ValueError, match=r"'workflow\.scripts\.nowhere' cannot be followed"):
+        fingerprint(project, "workflow.scripts.nowhere")
+
+
+def test_every_script_of_this_project_has_a_fingerprint_of_its_own():
+    root = Path(__file__).parents[1]
+    scripts = sorted((root / "workflow" / "scripts").glob("*.py"))
+    assert len(scripts) >= 5
+    modules = [f"workflow.scripts.{path.stem}" for path in scripts if path.stem != "__init__"]
+    assert len({code_fingerprint(root, module) for module in modules}) == len(modules)
+    assert module_path(root, "bitnet.quant") == root / "bitnet" / "quant.py"
+
+
+def test_the_environment_names_device_and_versions():
+    import torch
+
+    found = environment("cpu")
+    assert found["device"] == "cpu"
+    assert found["torch"] == torch.__version__
+    assert found["python"] == ".".join(str(part) for part in sys.version_info[:3])
+    assert all(isinstance(value, str) for value in found.values())
