@@ -13,7 +13,7 @@ the verdict, a run that diverged is left out of the mean: its thin line ends in 
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 import matplotlib
 import numpy as np
@@ -101,7 +101,7 @@ def draw(name: str, rows: pd.DataFrame, thresholds: Thresholds, title: str = "")
     return figure
 
 
-def save(figure: Figure, file: str | Path | IO[bytes], format: str, dpi: int = 150) -> None:
+def save(figure: Figure, file: str | Path | BinaryIO, format: str, dpi: int = 150) -> None:
     """Write svg, pdf or png; drawing the same table again gives the same bytes."""
     with matplotlib.rc_context(STYLE):
         figure.savefig(file, format=format, dpi=dpi, metadata=METADATA[format])
@@ -111,9 +111,7 @@ def arm_colours(rows: pd.DataFrame) -> dict[float, Any]:
     """A colour for each Stage2WD of a table, in their order."""
     arms = sorted(rows["Stage2WD"].dropna().unique())
     others = [arm for arm in arms if arm not in ARM_COLOURS]
-    more: Any = MORE_COLOURS
-    if len(others) > len(more):  # a sweep
-        more = matplotlib.colormaps["viridis"](np.linspace(0, 0.95, len(others)))
+    more = [*MORE_COLOURS, *matplotlib.colormaps["viridis"](np.linspace(0, 1, len(others)))]
     colours = ARM_COLOURS | dict(zip(others, more, strict=False))
     return {arm: colours[arm] for arm in arms}
 
@@ -166,8 +164,8 @@ def _frame(height: int, width: int, rows: pd.DataFrame, title: str) -> tuple[Fig
     figure.suptitle(title, y=1 - 0.4 * LINE / down, va="top")
     top = 1 - bool(title) * 1.4 * LINE / down
     figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, top), ncols=ncols)
-    positions, data = int(rows["N"].iloc[0]), rows["DataHash"].iloc[0][:8]
-    footer = f"N = {positions:,} held-out positions, data {data}"
+    row = rows.iloc[0]
+    footer = f"N = {int(row['N']):,} held-out positions, data {row['DataHash'][:8]}"
     figure.text(1 - 0.06 / across, 0.06 / down, footer, ha="right", va="bottom", **NOTE)
     return figure, panels
 
@@ -181,8 +179,7 @@ def _legend(rows: pd.DataFrame) -> list:
         lines[f"Weights {weights}"] = {"linestyle": DASHES[weights], "linewidth": 1.5}
     if rows["Seed"].nunique() > 1:
         lines["a seed (thick: mean)"] = SEED
-    if rows["Diverged"].any():
-        lines["diverged"] = {"linestyle": "", "marker": "x"}
+    lines |= {"diverged": {"linestyle": "", "marker": "x"}} if rows["Diverged"].any() else {}
     patches = [Patch(color=colour, label=label) for label, colour in colours.items()]
     return patches + [Line2D([], [], color=TRUNK_COLOUR, label=k, **v) for k, v in lines.items()]
 
@@ -199,14 +196,14 @@ def _scale(axes: Axes, rows: pd.DataFrame, quantity: Quantity, references: dict)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     axes.set_ylim(*(np.exp(limits) if quantity.log else limits))
     # Square root: the dip of the first few hundred steps shows, and so does all of stage 2.
-    last = rows["Step"].max()
     axes.set_xscale("function", functions=(np.sqrt, np.square))
-    axes.set_xlim(0, last)
-    axes.set_xticks([last * share for share in STEP_TICKS])
+    axes.set_xlim(0, rows["Step"].max())
+    axes.set_xticks(rows["Step"].max() * np.array(STEP_TICKS))
     axes.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:.3g}k" if x >= 1000 else f"{x:.3g}")
 
 
 def _panel(axes: Axes, rows: pd.DataFrame, colours: dict, references: dict) -> None:
+    """References, the switch, and of each Weights the trunk once and its arms from there."""
     for value in references.values():
         axes.axhline(value, **REFERENCE)
     if rows.empty:
@@ -214,9 +211,8 @@ def _panel(axes: Axes, rows: pd.DataFrame, colours: dict, references: dict) -> N
     for step in rows["SwitchStep"].unique():
         axes.axvline(step, color=NOTE["color"], linewidth=0.6, zorder=1)
         side = "left" if step < 0.6 * axes.get_xlim()[1] else "right"
-        axes.text(
-            step, 1, " switch ", NOTE, ha=side, va="top", transform=axes.get_xaxis_transform()
-        )
+        place = {"transform": axes.get_xaxis_transform(), "va": "top"}
+        axes.text(step, 1, " switch ", ha=side, **place, **NOTE)
     for rank, (weights, dashes) in enumerate(DASHES.items()):
         twin = rows[rows["Weights"] == weights]
         trunk = twin[twin["Step"] <= twin["SwitchStep"]].drop_duplicates(["Seed", "Step"])

@@ -15,7 +15,8 @@ from bitnet.metrics import COLUMNS, CSV_TYPES
 ROOT = Path(__file__).parents[1]
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
 ENVIRONMENT = {**os.environ, "PATH": f"{Path(SNAKEMAKE).parent}{os.pathsep}{os.environ['PATH']}"}
-CHAIN = {"text", "tokenizer", "shards", "manifest", "trunk", "branch", "evaluate"}
+DATA = {"text", "tokenizer", "shards", "manifest", "references"}
+CHAIN = {*DATA, "trunk", "branch", "evaluate"}
 
 
 def copy_project(to: Path) -> Path:
@@ -144,7 +145,8 @@ def test_a_study_is_built_from_nothing_and_its_verdict_printed(project):
     output = snakemake(project, "quick", "--cores", "2", "--configfile", "tests/tiny.yaml")
     assert "to train: 2 x stage 1 and 4 x stage 2" in output
     verdict = (project / "results/quick/verdict.md").read_text()
-    assert verdict.split("## Legend")[0].strip() in output and "Open: results/quick/verdict.md" in output
+    assert verdict.split("## Legend")[0].strip() in output
+    assert "Open: results/quick/verdict.md" in output
     cells = pd.read_csv(project / "results/quick/verdict.csv")
     assert len(cells) == 2 and set(cells["Outcome"]) == {"no verdict"}  # one seed
     changed = call(project, "git", "status", "--porcelain").stdout.splitlines()
@@ -171,8 +173,8 @@ def test_a_run_of_the_main_study_is_built_by_its_name(project):
 @pytest.mark.slow
 def test_a_diverged_run_is_recorded_and_the_pipeline_goes_on(project):
     config = project / "tests/tiny.yaml"
-    text = config.read_text().replace("evaluate_every: 10}", "evaluate_every: 10, peak_lr: 1.0e+38}")
-    config.write_text(text)
+    wild = "evaluate_every: 10, peak_lr: 1.0e+38}"
+    config.write_text(config.read_text().replace("evaluate_every: 10}", wild))
     output = snakemake(project, "quick", "--cores", "2", "--configfile", "tests/tiny.yaml")
     assert "diverged" in output
     rows = pd.read_csv(project / "results/quick/h16_wd0.csv", dtype=CSV_TYPES)

@@ -112,6 +112,11 @@ def manifest(wildcards):
     return f"data/{study.corpus}/{study.tokenizer}/manifest{study.sequence_length}.json"
 
 
+def references(wildcards):
+    """What count models reach on a study's data."""
+    return manifest(wildcards).replace("manifest", "references")
+
+
 def setting(key):
     """A function that gives a study's setting."""
 

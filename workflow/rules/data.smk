@@ -1,4 +1,4 @@
-# text -> tokenizer -> shards -> manifest: one folder a corpus, one below it a tokenizer
+# text -> tokenizer -> shards -> manifest -> references: one folder a corpus, one below it a tokenizer
 
 
 rule text:
@@ -69,7 +69,22 @@ rule manifest:
     params:
         code=code("manifest"),
     message:
-        "Probe and references of {wildcards.corpus} at length {wildcards.length}"
+        "Probe of {wildcards.corpus} at length {wildcards.length}"
     shell:
         "python -m workflow.scripts.manifest --shards {input.shards} --tokenizer {input.tokenizer}"
         " --sequence-length {wildcards.length} --output {output} --log {log}"
+
+
+rule references:
+    input:
+        "data/{corpus}/{tokenizer}/manifest{length}.json",
+    output:
+        "data/{corpus}/{tokenizer}/references{length}.json",
+    params:
+        code=code("references"),
+    log:
+        "logs/data/{corpus}.{tokenizer}.references{length}.log",
+    message:
+        "Count models of {wildcards.corpus} at length {wildcards.length}"
+    shell:
+        "python -m workflow.scripts.references --manifest {input} --output {output} --log {log}"

@@ -5,6 +5,7 @@ rule evaluate:
     input:
         observations="models/{scope}{run}.observations.safetensors",
         manifest=manifest,
+        references=references,
     output:
         "results/{scope}{run}.csv",
     log:
@@ -15,7 +16,8 @@ rule evaluate:
         "Metrics of {wildcards.scope}{wildcards.run}"
     shell:
         "python -m workflow.scripts.evaluate --observations {input.observations}"
-        " --manifest {input.manifest} --output {output} --log {log}"
+        " --manifest {input.manifest} --references {input.references}"
+        " --output {output} --log {log}"
 
 
 rule verdict:

@@ -1,7 +1,8 @@
 """Derive the metrics of a run from what was observed while it trained.
 
     python -m workflow.scripts.evaluate --observations models/h64_wd0.observations.safetensors \\
-        --manifest data/stories/bpe2048/manifest64.json --output h64_wd0.csv
+        --manifest data/stories/bpe2048/manifest64.json \\
+        --references data/stories/bpe2048/references64.json --output h64_wd0.csv
 """
 
 import argparse
@@ -21,6 +22,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--observations", required=True, help="what training recorded")
     parser.add_argument("--manifest", required=True, help="manifest it was trained on")
+    parser.add_argument("--references", required=True, help="what count models reach there")
     parser.add_argument("--output", required=True, help="CSV file to write")
     parser.add_argument("--log", help="log file")
     args = parser.parse_args(argv)
@@ -39,7 +41,8 @@ def main(argv: list[str] | None = None) -> None:
         "peak_lr": training["peak_lr"],
         "switch_step": training["wd_switch"],
     }
-    table = evaluate(observations, manifest, constants)
+    references = json.loads(Path(args.references).read_text())
+    table = evaluate(observations, {**manifest, **references}, constants)
     log.info("%d evaluations at N = %d positions", len(table), manifest["probe"]["positions"])
     write_text(args.output, table.to_csv(index=False, float_format="%.8g"))
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from bitnet.files import whole_file
 from bitnet.metrics import CSV_TYPES
-from bitnet.plots import FIGURES, METADATA, save
+from bitnet.plots import FIGURES, METADATA, draw, save
 from bitnet.states import Thresholds
 from workflow.scripts.cli import log, log_to, run
 
@@ -35,10 +35,8 @@ def main(argv: list[str] | None = None) -> None:
     outputs = [_output(path) for path in args.outputs]
     rows = pd.concat([pd.read_csv(path, dtype=CSV_TYPES) for path in args.inputs])
     thresholds = Thresholds(**json.loads(args.thresholds))
-    figures = {
-        name: FIGURES[name](rows, thresholds, args.title)
-        for name in dict.fromkeys(path.stem for path in outputs)
-    }
+    names = {path.stem for path in outputs}
+    figures = {name: draw(name, rows, thresholds, args.title) for name in names}
     for path in outputs:
         with whole_file(path) as beside:
             save(figures[path.stem], beside, path.suffix[1:], args.dpi)
@@ -49,13 +47,9 @@ def _output(name: str) -> Path:
     """The path, if its stem and suffix say what to draw."""
     path = Path(name)
     if path.stem not in FIGURES:
-        raise ValueError(
-            f"output {name}: no figure {path.stem!r}, allowed are {', '.join(FIGURES)}"
-        )
+        raise ValueError(f"output {name}: the figures are {', '.join(FIGURES)}")
     if path.suffix[1:] not in METADATA:
-        raise ValueError(
-            f"output {name}: no format {path.suffix!r}, allowed are {', '.join(METADATA)}"
-        )
+        raise ValueError(f"output {name}: the formats are {', '.join(METADATA)}")
     return path
 
 

@@ -1,4 +1,4 @@
-"""Fix the probe of a tokenised data set and the references at it.
+"""Fix the identity of a tokenised data set and its probe.
 
     python -m workflow.scripts.manifest --shards shards.json --tokenizer tokenizer.model \\
         --sequence-length 128 --output manifest128.json
@@ -29,9 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     shards = json.loads(Path(args.shards).read_text())
     folder = Path(args.shards).parent
     manifest = make_manifest(folder, shards, Tokenizer(args.tokenizer), args.sequence_length)
-    log.info(
-        "probe: N = %d; references: %s", manifest["probe"]["positions"], manifest["references"]
-    )
+    log.info("probe: N = %d positions of %s", manifest["probe"]["positions"], manifest["sha256"])
     write_json(args.output, manifest)
 
 

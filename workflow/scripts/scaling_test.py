@@ -20,7 +20,7 @@ from bitnet.config import OPTIMIZERS, WEIGHTS, ModelConfig, Recipe, TrainConfig,
 from bitnet.device import DEVICES
 from bitnet.metrics import CSV_TYPES
 from bitnet.states import Thresholds, state
-from workflow.scripts import evaluate, manifest, shards, text, tokenizer, train
+from workflow.scripts import evaluate, manifest, references, shards, text, tokenizer, train
 from workflow.scripts.cli import run
 
 CONFIG = Path(__file__).resolve().parents[2] / "config.yaml"
@@ -41,7 +41,8 @@ def main(argv: list[str] | None = None) -> None:
     flags = ["--recipe", recipe.to_json(), "--manifest", str(data), "--output", stem]
     train.main([*flags, "--device", args.device, "--log", f"{stem}.log"])
     seen = f"{stem}.observations.safetensors"
-    evaluate.main(["--observations", seen, "--manifest", str(data), "--output", args.output])
+    known = ["--manifest", str(data), "--references", str(references_of(data))]
+    evaluate.main(["--observations", seen, *known, "--output", args.output])
     show(args.output, Thresholds(**config["verdict"]))
 
 
@@ -112,7 +113,15 @@ def prepare(args: argparse.Namespace, source: str) -> Path:
     if not result.exists():
         length = ["--sequence-length", str(args.sequence_length)]
         manifest.main(["--shards", str(described), *pieces, *length, "--output", str(result)])
+    if not references_of(result).exists():
+        found = str(references_of(result))
+        references.main(["--manifest", str(result), "--output", found])
     return result
+
+
+def references_of(data: Path) -> Path:
+    """References that belong to a manifest."""
+    return data.with_name(data.name.replace("manifest", "references"))
 
 
 def show(path: str, thresholds: Thresholds) -> None:
