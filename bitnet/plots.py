@@ -28,7 +28,8 @@ from bitnet.metrics import COLUMNS
 from bitnet.states import Thresholds
 
 STYLE: dict[str, Any] = {
-    "font.size": 7.5,
+    "font.size": 8,
+    "axes.titlesize": "medium",
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -37,9 +38,8 @@ STYLE: dict[str, Any] = {
     "svg.hashsalt": "bitnet",  # ids that are the same in every drawing
 }
 # Inches: a panel, the gaps between panels, the labels around them, a line of text.
-PANEL, GAP = (1.6, 1.35), (0.28, 0.2)
-LEFT, RIGHT, BOTTOM, LINE = 0.75, 1.05, 0.6, 0.16
-SHARED = {"sharex": True, "sharey": True, "squeeze": False}
+PANEL, GAP = (1.4, 1.35), (0.25, 0.2)
+LEFT, RIGHT, BOTTOM, LINE = 0.78, 1.2, 0.65, 0.17
 # Okabe & Ito (2008). The two arms under test keep their colour in every study.
 ARM_COLOURS = {0.0: "#0072B2", 0.05: "#D55E00"}
 MORE_COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
@@ -50,8 +50,8 @@ WIDEST, THINNER = 2.2, 0.7  # means that coincide stay visible: the later one is
 REFERENCE = {"color": "#999999", "linewidth": 0.6, "linestyle": (0, (1, 1.5)), "zorder": 1}
 LEADER = {"arrowstyle": "-", "color": REFERENCE["color"], "linewidth": 0.5}
 BESIDE = {"xycoords": "axes fraction", "va": "center", "arrowprops": LEADER}
-NOTE = {"fontsize": 7, "color": "#555555"}
-LABEL_GAP = 0.115 / PANEL[1]  # between the labels of two references, of a panel's height
+NOTE = {"fontsize": 7.5, "color": "#555555"}
+LABEL_GAP = 0.13 / PANEL[1]  # between the labels of two references, of a panel's height
 STEP_TICKS = (0, 0.05, 0.25, 0.5, 1)  # of the last step
 HIGHEST_LOSS = 1.5  # times ln V: how far a diverging run may stretch the axis
 METADATA = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}  # by format
@@ -158,14 +158,14 @@ def _frame(height: int, width: int, rows: pd.DataFrame, title: str) -> tuple[Fig
     head = LINE * (2.4 + lines)
     down = BOTTOM + height * PANEL[1] + (height - 1) * GAP[1] + head
     figure = Figure(figsize=(across, down))
-    place = {"left": LEFT / across, "right": 1 - RIGHT / across, "wspace": GAP[0] / PANEL[0]}
-    place |= {"bottom": BOTTOM / down, "top": 1 - head / down, "hspace": GAP[1] / PANEL[1]}
-    panels = figure.subplots(height, width, **SHARED, gridspec_kw=place)
+    grid = {"left": LEFT / across, "right": 1 - RIGHT / across, "wspace": GAP[0] / PANEL[0]}
+    grid |= {"bottom": BOTTOM / down, "top": 1 - head / down, "hspace": GAP[1] / PANEL[1]}
+    shared = {"sharex": True, "sharey": True, "squeeze": False}
+    panels = figure.subplots(height, width, gridspec_kw=grid, **shared)
     figure.suptitle(title, y=1 - 0.4 * LINE / down, va="top")
     top = 1 - bool(title) * 1.4 * LINE / down
     figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, top), ncols=ncols)
-    row = rows.iloc[0]
-    footer = f"N = {int(row['N']):,} held-out positions, data {row['DataHash'][:8]}"
+    footer = "N = {N:,} held-out positions, data {DataHash:.8}".format(**rows.iloc[0])
     figure.text(1 - 0.06 / across, 0.06 / down, footer, ha="right", va="bottom", **NOTE)
     return figure, panels
 
@@ -190,7 +190,7 @@ def _scale(axes: Axes, rows: pd.DataFrame, quantity: Quantity, references: dict)
     ends = np.array([*rows["Value"].dropna().clip(upper=most), *references.values()])
     ends = np.log(ends) if quantity.log else ends
     low, high = ends.min(), ends.max()
-    limits = np.array([low - 0.05 * (high - low), high + 0.14 * (high - low)])
+    limits = np.array([1.05 * low - 0.05 * high, 1.14 * high - 0.14 * low])
     if quantity.log:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from hypothesis import settings
 
 from bitnet.files import sha256, write_json
 from bitnet.manifest import make_manifest
@@ -24,6 +25,8 @@ REAL_DATA = Path(
 )
 
 torch.set_num_threads(1)
+settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
+settings.load_profile("unhurried")
 
 
 class DataSet(NamedTuple):

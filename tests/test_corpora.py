@@ -343,21 +343,39 @@ def test_after_a_fault_the_stream_goes_on_without_repeats_or_gaps(pauses):
     assert pauses == [1.0, 1.0, 2.0]  # progress forgives
 
 
-def test_a_hub_that_never_answers_is_given_up_with_doubled_pauses(pauses):
+def gives_up(open_stream, rows: int) -> str:
+    """The line with which a stream is given up after `rows` documents."""
+    texts = corpora._with_retries(open_stream, HubDataset("some/set", "0" * 40))
+    assert list(islice(texts, rows)) == [f"row {i}" for i in range(rows)]
+    with pytest.raises(CorpusError) as caught:
+        next(texts)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_stream_that_stays_broken_is_given_up_after_doubled_pauses(pauses):
+    from datasets import IterableDataset
+
     opened = []
 
-    def open_stream():
+    def rows():
         opened.append(1)
+        yield {"text": "row 0"}
         raise OSError("no\nroute to host")
 
-    with pytest.raises(CorpusError) as caught:
-        list(corpora._with_retries(open_stream, HubDataset("some/set", "0" * 40)))
+    message = gives_up(lambda: IterableDataset.from_generator(rows), 1)
     assert len(opened) == 6
     assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0]
-    message = str(caught.value)
     assert "some/set" in message
     assert "OSError: no route to host" in message
-    assert "\n" not in message
+
+
+def test_a_hub_that_does_not_open_is_given_up_at_once(pauses):
+    def open_stream():
+        raise OSError("no route to host")
+
+    assert "some/set" in gives_up(open_stream, 0)
+    assert pauses == []  # the hub's own client has retried already
 
 
 def test_without_a_network_the_hub_ends_in_one_line_that_names_what_works(tmp_path):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bitnet import ngrams, probe
 from bitnet.files import whole_file
 from bitnet.manifest import make_manifest
+from bitnet.references import make_references
 from bitnet.shards import batch, open_shard, write_shard
 from bitnet.stories import stories
 from bitnet.tokenizer import Tokenizer, train_tokenizer
@@ -323,15 +324,25 @@ def test_references_equal_a_calculation_by_hand():
     unigram = [4 / 10, 3 / 10, 2 / 10, 1 / 10]  # add one: (3, 2, 1, 0) + 1 of 6 + 4
     assert found["unigram"]["loss"] == pytest.approx(-math.log(0.3 * 0.4) / 2)
     assert found["unigram"]["predictions"].tolist() == [0, 0]
-    # After a: b, b, c of 3; five imaginary counts of the unigram. After b: a, a of 2.
-    b_after_a = (2 + 5 * unigram[1]) / (3 + 5)
-    a_after_b = (2 + 5 * unigram[0]) / (2 + 5)
+    # Witten & Bell 1991. After a: b, b, c, two kinds. After b: a, a, one kind.
+    b_after_a = (2 + 2 * unigram[1]) / (3 + 2)
+    a_after_b = (2 + 1 * unigram[0]) / (2 + 1)
     assert found["bigram"]["loss"] == pytest.approx(-math.log(b_after_a * a_after_b) / 2)
     assert found["bigram"]["predictions"].tolist() == [1, 0]
-    # Nothing stands before the first a: the bigram. After a b: a, a of 2, prior the bigram.
-    a_after_a_b = (2 + 5 * a_after_b) / (2 + 5)
+    # Nothing stands before the first a: the bigram. After a b: a, a, one kind.
+    a_after_a_b = (2 + 1 * a_after_b) / (2 + 1)
     assert found["trigram"]["loss"] == pytest.approx(-math.log(b_after_a * a_after_a_b) / 2)
     assert found["trigram"]["predictions"].tolist() == [1, 0]
+
+
+def test_after_a_context_never_seen_the_lower_order_stands_in():
+    train = np.array([0, 1, 0, 1, 0, 2])
+    unknown_one = ngrams.references(train, np.array([[3, 0]]), 1, 4)
+    assert unknown_one["bigram"]["loss"] == pytest.approx(-math.log(0.4))
+    # (2, 0) never occurred: after 0, as the bigram says it, comes 1; position 1 of the window
+    found = ngrams.references(train, np.array([[2, 0, 1]]), 2, 4)
+    assert found["trigram"]["loss"] == pytest.approx(found["bigram"]["loss"])
+    assert found["trigram"]["predictions"].tolist() == found["bigram"]["predictions"].tolist()
 
 
 def test_only_the_probes_positions_count():
@@ -375,7 +386,7 @@ def test_higher_orders_learn_what_only_they_can_see():
 # --- manifest ---
 
 
-def test_the_manifest_describes_shards_probe_and_references(stories_data):
+def test_the_manifest_describes_shards_and_probe(stories_data):
     manifest, tokenizer = stories_data.manifest, stories_data.tokenizer
     assert manifest.items() >= stories_data.shards.items()
     shard = open_shard(stories_data.folder, manifest["validation"])
@@ -387,10 +398,19 @@ def test_the_manifest_describes_shards_probe_and_references(stories_data):
     ]  # the stories are ASCII
     assert manifest["probe"]["bytes"] == sum(sizes)
     assert manifest["probe"]["positions"] == 4096
-    losses = [manifest["references"][order]["loss"] for order in ("unigram", "bigram", "trigram")]
-    assert math.log(512) > losses[0] > losses[1] > losses[2] > 0
-    assert manifest["references"]["unigram"]["unique_predictions"] == 1
     assert json.loads(json.dumps(manifest)) == manifest
+
+
+def test_references_at_the_stories_probe_grow_better_with_each_order(stories_data):
+    found = make_references(stories_data.folder, stories_data.manifest)["references"]
+    losses = [found[order]["loss"] for order in ("unigram", "bigram", "trigram")]
+    assert math.log(512) > losses[0] > losses[1] > losses[2] > 0
+    assert found["unigram"]["unique_predictions"] == 1
+    shard = open_shard(stories_data.folder, stories_data.manifest["validation"])
+    _, targets = probe.inputs_and_targets(shard, stories_data.manifest["probe"])
+    shares = np.unique(targets, return_counts=True)[1] / 4096
+    # One prediction everywhere has a diversity of 1; that of the targets is exp(entropy).
+    assert found["unigram"]["pdr"] == pytest.approx(math.exp((shares * np.log(shares)).sum()))
 
 
 def test_the_stories_are_not_blind(tmp_path):
@@ -402,9 +422,9 @@ def test_the_stories_are_not_blind(tmp_path):
         "train": write_shard(train, tokenizer, tmp_path / "train.bin"),
         "validation": write_shard(validation[:75], tokenizer, tmp_path / "validation.bin"),
     }
-    manifest = make_manifest(tmp_path, shards, tokenizer, 32)
-    assert manifest["blind"] is False
-    assert manifest["references"]["bigram"]["unique_predictions"] >= 150
+    found = make_references(tmp_path, make_manifest(tmp_path, shards, tokenizer, 32))
+    assert found["blind"] is False
+    assert found["references"]["bigram"]["unique_predictions"] >= 150
 
 
 def token_set(folder, tokenizer, train: np.ndarray, validation: np.ndarray) -> dict:
@@ -435,12 +455,13 @@ def test_a_corpus_of_independent_slots_is_blind(tmp_path, stories_data):
     tokenizer = stories_data.tokenizer
     shards = token_set(tmp_path, tokenizer, text(20_000), text(2_000))
     manifest = make_manifest(tmp_path, shards, tokenizer, 32)
-    assert manifest["blind"] is True
+    found = make_references(tmp_path, manifest)
+    assert found["blind"] is True
     _, targets = probe.inputs_and_targets(
         open_shard(tmp_path, shards["validation"]), manifest["probe"]
     )
     assert len(np.unique(targets)) > 300
-    assert manifest["references"]["bigram"]["unique_predictions"] < 30  # 4 if counts were exact
+    assert found["references"]["bigram"]["unique_predictions"] < 30  # 4 if counts were exact
 
 
 def test_the_manifests_hash_changes_with_any_token_the_tokenizer_and_the_probe(

@@ -1,5 +1,6 @@
 """The figures: everything that was run is on them, at the right height, in its own colour."""
 
+import functools
 import io
 import itertools
 import math
@@ -62,6 +63,12 @@ def study(sizes=(256, 512), optimizers=("adam", "adamw"), decays=(0.05, 0.0), se
     return pd.concat(run(*point, **columns) for point in grid)
 
 
+@functools.cache
+def whole(name):
+    """A figure of the whole study, drawn once for all tests that only look at it."""
+    return draw(name, study(), LIMITS, "A title")
+
+
 def lines(axes) -> dict:
     """Curves of a panel by name, references left out."""
     return {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
@@ -87,7 +94,7 @@ def drawn(name, rows, format="svg") -> bytes:
 
 @pytest.mark.parametrize("name", ALL)
 def test_every_arm_twin_and_seed_is_drawn_in_every_panel(name):
-    figure = draw(name, study(), LIMITS)
+    figure = whole(name)
     assert len(figure.axes) == 4
     parts = itertools.product(
         ("trunk", "wd0", "wd0.05"),
@@ -100,7 +107,7 @@ def test_every_arm_twin_and_seed_is_drawn_in_every_panel(name):
 
 
 def test_panels_say_what_they_show():
-    figure = draw("loss", study(), LIMITS, "A title")
+    figure = whole("loss")
     assert [axes.get_title() for axes in figure.axes[:2]] == ["HiddenSize 256", "HiddenSize 512"]
     labels = [figure.axes[index].get_ylabel() for index in (0, 2)]
     assert labels == ["Optimizer adam\nValLoss", "Optimizer adamw\nValLoss"]
@@ -120,7 +127,7 @@ def test_a_varying_learning_rate_has_its_own_columns():
 
 def test_an_arm_has_one_colour_in_every_panel_and_figure():
     for name, decays in itertools.product(ALL, [(0.05, 0.0), (0.1, 0.05, 0.0)]):
-        rows = study(decays=decays, seeds=1)
+        rows = study((64, 128), ("adam",), decays, seeds=1)
         for axes in draw(name, rows, LIMITS).axes:
             for label, line in lines(axes).items():
                 for arm, colour in ARM_COLOURS.items():
@@ -135,18 +142,18 @@ def test_many_arms_have_as_many_colours():
 
 
 def test_twins_are_dashed_and_ternary_is_solid():
-    for label, line in lines(draw("loss", study(), LIMITS).axes[0]).items():
+    for label, line in lines(whole("loss").axes[0]).items():
         assert (line.get_linestyle() == "--") == ("full_precision" in label)
 
 
 def test_the_trunk_ends_and_the_arms_begin_at_the_switch():
-    curves = lines(draw("pdr", study(), LIMITS).axes[0])
+    curves = lines(whole("pdr").axes[0])
     assert list(curves["trunk ternary seed1"].get_xdata()) == [0, 100, 200, 300]
     assert list(curves["wd0 ternary seed1"].get_xdata()) == [300, 400, 500, 600]
 
 
 def test_the_mean_is_of_logarithms_for_counts_and_of_nats_for_loss():
-    rows = study(seeds=2)  # counts 4 and 8, losses 5 and 6
+    rows = study((64,), ("adam",), seeds=2)  # counts 4 and 8, losses 5 and 6
     count = lines(draw("unique_predictions", rows, LIMITS).axes[0])["trunk ternary mean"]
     assert count.get_ydata() == pytest.approx([math.sqrt(32)] * 4)
     nats = lines(draw("loss", rows, LIMITS).axes[0])["trunk ternary mean"]
@@ -173,7 +180,7 @@ REFERENCES = {
 
 @pytest.mark.parametrize("name", ALL)
 def test_references_are_at_their_height_named_and_in_sight(name):
-    figure = draw(name, study(), LIMITS)
+    figure = whole(name)
     expected = set(REFERENCES[name].values())
     for axes in figure.axes:
         assert heights(axes) == expected
@@ -184,17 +191,17 @@ def test_references_are_at_their_height_named_and_in_sight(name):
 
 def test_thresholds_are_those_given_and_move_to_pdr_on_a_blind_corpus():
     limits = Thresholds(collapsed_below=12, blind_collapsed_share=0.2)
-    assert 12 in heights(draw("unique_predictions", study(), limits).axes[0])
-    blind = study(Blind=True)
+    assert 12 in heights(draw("unique_predictions", study((64,), ("adam",)), limits).axes[0])
+    blind = study((64,), ("adam",), Blind=True)
     assert heights(draw("unique_predictions", blind, limits).axes[0]) == {210, 340, 732}
     assert heights(draw("pdr", blind, limits).axes[0]) == {0.1, 0.25, 0.5, 1}
 
 
 def test_labels_of_close_references_do_not_overlap():
-    rows = study(BigramUniquePredictions=339, UniqueTargets=341)
+    rows = study((64,), BigramUniquePredictions=339, UniqueTargets=341)
     figure = draw("unique_predictions", rows, LIMITS)
-    figure.canvas.draw()
-    labels = [text for text in figure.axes[1].texts if isinstance(text, Annotation)]
+    figure.draw_without_rendering()
+    labels = [text for text in figure.axes[0].texts if isinstance(text, Annotation)]
     boxes = [Text.get_window_extent(label) for label in labels]  # without their leader lines
     assert len(boxes) == 5
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
@@ -203,8 +210,8 @@ def test_labels_of_close_references_do_not_overlap():
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("sizes", [(64,), (256, 512, 768, 1024)])
 def test_nothing_is_cut_off_or_covered(name, sizes):
-    figure = draw(name, study(sizes, seeds=1), LIMITS, "A title")
-    figure.canvas.draw()
+    figure = draw(name, study(sizes, ("adam",), seeds=1, UniqueTargets=3210), LIMITS, "A title")
+    figure.draw_without_rendering()
     page = figure.bbox
     titles = [axes.title.get_window_extent() for axes in figure.axes]
     legend = figure.legends[0].get_window_extent()
@@ -244,7 +251,7 @@ def test_runs_that_all_diverged_do_not_stop_the_figure(name):
 
 
 def test_a_huge_loss_does_not_flatten_the_others():
-    rows = study().reset_index(drop=True)
+    rows = study((64,)).reset_index(drop=True)
     rows.loc[rows["Step"] == 600, "ValLoss"] = 1e6
     assert draw("loss", rows, LIMITS).axes[0].get_ylim()[1] < 2 * math.log(2048)
 
@@ -260,7 +267,7 @@ def test_one_seed_of_one_size_is_enough(name):
 @pytest.mark.parametrize("format", ["svg", "png", "pdf"])
 @pytest.mark.parametrize("name", ALL)
 def test_drawn_twice_in_any_order_of_rows_gives_the_same_bytes(name, format):
-    rows = diverging(500)
+    rows = diverging(500).query("Seed > 0")
     first = drawn(name, rows, format)
     assert first == drawn(name, rows.sample(frac=1, random_state=0), format)
 

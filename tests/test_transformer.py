@@ -104,7 +104,7 @@ def test_the_95m_plan_has_exactly_95_367_936_parameters():
     assert config.parameters()["feed_forward"] == 8 * 7_078_656
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     vocab_size=st.integers(1, 500),
     heads=st.sampled_from([(1, 1), (2, 1), (4, 2), (4, 4), (6, 2)]),
@@ -192,7 +192,7 @@ def test_rotary_angles_are_those_of_the_paper_and_turning_keeps_lengths():
 
 
 @pytest.mark.parametrize("weights", ["ternary", "full_precision"])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(position=st.integers(1, 23), token=st.integers(0, 95))
 def test_a_later_token_changes_no_earlier_logit(weights, position, token):
     model = make(weights=weights).double()
