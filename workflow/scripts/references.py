@@ -1,6 +1,6 @@
 """Fit count models to the training shard and read them at the probe.
 
-    python -m workflow.scripts.references --manifest manifest64.json --output references64.json
+python -m workflow.scripts.references --manifest manifest64.json --output references64.json
 """
 
 import argparse
