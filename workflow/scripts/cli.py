@@ -1,5 +1,6 @@
-"""What all scripts share: errors as one line, a log file, text read back from parquet."""
+"""What all scripts share: flags, errors as one line, a log file, text read back from parquet."""
 
+import argparse
 import logging
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,22 @@ def run(main: Callable[[], None]) -> None:
     except (ValueError, OSError) as error:
         log.error(" ".join(str(error).split()))
         sys.exit(f"error: {' '.join(str(error).split())}")
+
+
+def flags(usage: str | None) -> argparse.ArgumentParser:
+    """A parser that shows a script's docstring and knows --log."""
+    parser = argparse.ArgumentParser(
+        description=usage, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--log", help="log file")
+    return parser
+
+
+def parsed(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
+    """Arguments, with the log opened where they say."""
+    args = parser.parse_args(argv)
+    log_to(args.log)
+    return args
 
 
 def log_to(path: str | None) -> None:

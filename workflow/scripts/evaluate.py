@@ -5,28 +5,23 @@
         --references data/stories/bpe2048/references64.json --output h64_wd0.csv
 """
 
-import argparse
 import json
 from pathlib import Path
 
 from bitnet.checkpoint import load_observations
 from bitnet.files import write_text
 from bitnet.metrics import evaluate
-from workflow.scripts.cli import log, log_to, run
+from workflow.scripts.cli import flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:
     """Write one row an evaluation."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = flags(__doc__)
     parser.add_argument("--observations", required=True, help="what training recorded")
     parser.add_argument("--manifest", required=True, help="manifest it was trained on")
     parser.add_argument("--references", required=True, help="what count models reach there")
     parser.add_argument("--output", required=True, help="CSV file to write")
-    parser.add_argument("--log", help="log file")
-    args = parser.parse_args(argv)
-    log_to(args.log)
+    args = parsed(parser, argv)
     observations, record = load_observations(args.observations)
     manifest = json.loads(Path(args.manifest).read_text())
     if record["data"] != manifest["sha256"]:

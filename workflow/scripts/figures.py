@@ -6,7 +6,6 @@
 A file's stem names the figure, its suffix the format.
 """
 
-import argparse
 import json
 from pathlib import Path
 
@@ -16,22 +15,18 @@ from bitnet.files import whole_file
 from bitnet.metrics import CSV_TYPES
 from bitnet.plots import FIGURES, METADATA, draw, save
 from bitnet.states import Thresholds
-from workflow.scripts.cli import log, log_to, run
+from workflow.scripts.cli import flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:
     """Write each figure that is asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = flags(__doc__)
     parser.add_argument("--inputs", nargs="+", required=True, help="CSV files of runs")
     parser.add_argument("--thresholds", default="{}", help="a verdict block, as JSON")
     parser.add_argument("--title", default="", help="title above each figure")
     parser.add_argument("--dpi", type=int, default=150, help="dots per inch of png")
     parser.add_argument("--outputs", nargs="+", required=True, help="files to write")
-    parser.add_argument("--log", help="log file")
-    args = parser.parse_args(argv)
-    log_to(args.log)
+    args = parsed(parser, argv)
     outputs = [_output(path) for path in args.outputs]
     rows = pd.concat([pd.read_csv(path, dtype=CSV_TYPES) for path in args.inputs])
     thresholds = Thresholds(**json.loads(args.thresholds))

@@ -3,22 +3,19 @@
 python -m workflow.scripts.recipe quick h64_wd0.05_adamw
 """
 
-import argparse
 from pathlib import Path
 
 import yaml
 
 from bitnet.studies import Study, check
-from workflow.scripts.cli import run
+from workflow.scripts.cli import flags, run
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def main(argv: list[str] | None = None) -> None:
     """Print canonical JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = flags(__doc__)
     parser.add_argument("study", help="a block of studies in config.yaml")
     parser.add_argument("run", help="name of a run, or of a trunk")
     parser.add_argument("--config", default=str(ROOT / "config.yaml"), help="config file")

@@ -21,7 +21,7 @@ from bitnet.device import DEVICES
 from bitnet.metrics import CSV_TYPES
 from bitnet.states import Thresholds, state
 from workflow.scripts import evaluate, manifest, references, shards, text, tokenizer, train
-from workflow.scripts.cli import run
+from workflow.scripts.cli import flags, run
 
 CONFIG = Path(__file__).resolve().parents[2] / "config.yaml"
 WARMUP_STEPS, WARMUP_SHARE = 375, 20  # short runs warm up over a twentieth of their steps
@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     digest = hashlib.sha256((recipe.to_json() + str(data)).encode()).hexdigest()[:12]
     stem = f"{args.work}/h{args.hidden_size}-{digest}"
     flags = ["--recipe", recipe.to_json(), "--manifest", str(data), "--output", stem]
-    train.main([*flags, "--device", args.device, "--log", f"{stem}.log"])
+    train.main([*flags, "--device", args.device, "--log", args.log or f"{stem}.log"])
     seen = f"{stem}.observations.safetensors"
     known = ["--manifest", str(data), "--references", str(references_of(data))]
     evaluate.main(["--observations", seen, *known, "--output", args.output])
@@ -48,9 +48,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """Flags; each option's name is a config key."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = flags(__doc__)
     parser.add_argument("steps", type=int, help="optimizer updates")
     parser.add_argument("hidden_size", type=int, help="width of the model")
     parser.add_argument("output", help="CSV file to write")

@@ -6,7 +6,6 @@
 writes train.bin and validation.bin beside the output.
 """
 
-import argparse
 from pathlib import Path
 
 from tqdm import tqdm
@@ -14,22 +13,18 @@ from tqdm import tqdm
 from bitnet.files import sha256, write_json
 from bitnet.shards import write_shard
 from bitnet.tokenizer import Tokenizer
-from workflow.scripts.cli import log, log_to, read_text, run
+from workflow.scripts.cli import flags, log, parsed, read_text, run
 
 
 def main(argv: list[str] | None = None) -> None:
     """Write both shards, then their description."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = flags(__doc__)
     parser.add_argument("--train", required=True, help="parquet file of training text")
     parser.add_argument("--validation", required=True, help="parquet file of held-out text")
     parser.add_argument("--tokenizer", required=True, help="SentencePiece .model")
     parser.add_argument("--corpus", default="", help="name of the corpus, for the record")
     parser.add_argument("--output", required=True, help="JSON file to write")
-    parser.add_argument("--log", help="log file")
-    args = parser.parse_args(argv)
-    log_to(args.log)
+    args = parsed(parser, argv)
     tokenizer = Tokenizer(args.tokenizer)
     described = {
         "corpus": args.corpus,

@@ -5,7 +5,6 @@
         --train train.parquet --validation validation.parquet
 """
 
-import argparse
 import json
 from collections.abc import Iterator
 
@@ -15,7 +14,7 @@ from tqdm import tqdm
 
 from bitnet.corpora import document_hash, documents
 from bitnet.files import whole_file
-from workflow.scripts.cli import log, log_to, run
+from workflow.scripts.cli import flags, log, parsed, run
 
 SCHEMA = pa.schema([("text", pa.string())])
 ROWS = 1024  # documents of a row group
@@ -23,15 +22,11 @@ ROWS = 1024  # documents of a row group
 
 def main(argv: list[str] | None = None) -> None:
     """Write both splits, or neither; a document is in one of them only."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = flags(__doc__)
     parser.add_argument("--source", required=True, help="a block of corpora, as JSON")
     parser.add_argument("--train", required=True, help="parquet file to write")
     parser.add_argument("--validation", required=True, help="parquet file to write")
-    parser.add_argument("--log", help="log file")
-    args = parser.parse_args(argv)
-    log_to(args.log)
+    args = parsed(parser, argv)
     source = json.loads(args.source)
     with whole_file(args.validation) as validation, whole_file(args.train) as train:
         held_out = write(validation, capped(source, "validation", set()))

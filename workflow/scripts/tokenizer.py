@@ -4,28 +4,23 @@ python -m workflow.scripts.tokenizer --text train.parquet --vocab-size 2048 --ou
 python -m workflow.scripts.tokenizer --model llama2.model --vocab-size 32000 --output t.model
 """
 
-import argparse
 import shutil
 
 from bitnet.config import refuse
 from bitnet.files import whole_file
 from bitnet.tokenizer import Tokenizer, train_tokenizer
-from workflow.scripts.cli import log, log_to, read_text, run
+from workflow.scripts.cli import flags, log, parsed, read_text, run
 
 
 def main(argv: list[str] | None = None) -> None:
     """Write a tokenizer of exactly the stated size."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = flags(__doc__)
     origin = parser.add_mutually_exclusive_group(required=True)
     origin.add_argument("--text", help="parquet file to train on")
     origin.add_argument("--model", help="existing .model to use instead")
     parser.add_argument("--vocab-size", type=int, required=True, help="pieces")
     parser.add_argument("--output", required=True, help=".model to write")
-    parser.add_argument("--log", help="log file")
-    args = parser.parse_args(argv)
-    log_to(args.log)
+    args = parsed(parser, argv)
     if args.text:
         train_tokenizer(read_text(args.text), args.vocab_size, args.output)
         log.info("trained %d pieces on %s", args.vocab_size, args.text)

@@ -32,16 +32,14 @@ from bitnet.device import DEVICES, claim, describe
 from bitnet.provenance import environment
 from bitnet.shards import open_shard
 from bitnet.train import Stretch, train
-from workflow.scripts.cli import log, log_to, run
+from workflow.scripts.cli import flags, log, parsed, run
 
 MEMORY_KEYS = "batch_size, sequence_length or hidden_size"
 
 
 def main(argv: list[str] | None = None) -> None:
     """Train, or find that it was done already."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = flags(__doc__)
     parser.add_argument("--recipe", required=True, help="recipe as JSON")
     parser.add_argument("--manifest", required=True, help="manifest beside its shards")
     parser.add_argument("--trunk", help=".trunk.pt to branch from")
@@ -49,9 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--checkpoint-every", type=int, default=500, help="steps")
     parser.add_argument("--device", default="auto", choices=DEVICES, help="where to train")
     parser.add_argument("--code", default="", help="fingerprint of the code, for the record")
-    parser.add_argument("--log", help="log file")
-    args = parser.parse_args(argv)
-    log_to(args.log)
+    args = parsed(parser, argv)
     recipe = Recipe.from_json(args.recipe)
     state = Path(f"{args.output}.state")
     state.parent.mkdir(parents=True, exist_ok=True)

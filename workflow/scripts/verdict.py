@@ -5,7 +5,6 @@
         "weights": "ternary"}}' --csv verdict.csv --markdown verdict.md
 """
 
-import argparse
 import json
 
 import pandas as pd
@@ -15,23 +14,19 @@ from bitnet.metrics import CSV_TYPES
 from bitnet.states import Thresholds
 from bitnet.verdict import judge
 from bitnet.verdict_text import markdown
-from workflow.scripts.cli import log_to, run
+from workflow.scripts.cli import flags, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:
     """Write the verdict as a table and as text."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = flags(__doc__)
     parser.add_argument("--inputs", nargs="+", required=True, help="CSV files of runs")
     parser.add_argument("--question", required=True, help="arms and headline cell, as JSON")
     parser.add_argument("--thresholds", default="{}", help="a verdict block, as JSON")
     parser.add_argument("--title", default="Verdict", help="heading of the text")
     parser.add_argument("--csv", required=True, help="CSV file to write")
     parser.add_argument("--markdown", required=True, help="Markdown file to write")
-    parser.add_argument("--log", help="log file")
-    args = parser.parse_args(argv)
-    log_to(args.log)
+    args = parsed(parser, argv)
     rows = pd.concat([pd.read_csv(path, dtype=CSV_TYPES) for path in args.inputs])
     question, thresholds = json.loads(args.question), Thresholds(**json.loads(args.thresholds))
     cells = judge(rows, thresholds, question)
