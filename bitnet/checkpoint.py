@@ -1,7 +1,7 @@
-"""What lies on disk of a training: weights, optimizer, observations, and the state to resume from.
+"""What lies on disk of a training: weights, and the state to resume or to branch from.
 
-Weights and observations are safetensors with provenance as metadata; optimizer and resume state
-are `torch.save` files that are only ever loaded with weights_only=True.
+Weights are safetensors with provenance as metadata; a state is a `torch.save` file that is only
+ever loaded with weights_only=True.
 """
 
 import json
@@ -9,11 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors
 import torch
-from safetensors.numpy import load_file as load_arrays
-from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -42,23 +39,6 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
                 parameter.copy_(tensors[name])
     except (safetensors.SafetensorError, ValueError, OSError) as error:
         raise ValueError(f"weights {str(path)!r} cannot be used: {error}") from None
-
-
-def save_observations(seen: Mapping[str, np.ndarray], path: str | Path, metadata: Mapping) -> None:
-    """Observations as arrays, provenance as metadata."""
-    arrays = {key: np.ascontiguousarray(value) for key, value in seen.items()}
-    with whole_file(path) as beside:
-        save_arrays(arrays, beside, metadata={k: json.dumps(v) for k, v in metadata.items()})
-
-
-def load_observations(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays and metadata that `save_observations` wrote; ValueError where they are damaged."""
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            metadata = {key: json.loads(text) for key, text in (file.metadata() or {}).items()}
-        return load_arrays(path), metadata
-    except (safetensors.SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise ValueError(f"observations {str(path)!r} cannot be used: {error}") from None
 
 
 def save_state(state: Mapping[str, Any], path: str | Path) -> None:

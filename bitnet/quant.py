@@ -32,8 +32,8 @@ def int8_codes(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     would land on another integer.
     """
     x = x if x.dtype == torch.float64 else x.float()
-    low, high = torch.aminmax(x, dim=-1, keepdim=True)
-    absmax = torch.maximum(high, -low).clamp_(min=EPS)  # = abs().max(), in one pass
+    # = abs().amax(), without a copy of x; torch.aminmax is several times slower on a CPU
+    absmax = torch.maximum(x.amax(-1, keepdim=True), -x.amin(-1, keepdim=True)).clamp_(min=EPS)
     return (x * (127 / absmax)).round_().clamp_(-128, 127), absmax / 127
 
 
@@ -64,7 +64,7 @@ class _StraightThrough(torch.autograd.Function):
         x_dtype, w_dtype = ctx.dtypes
         grad_x = grad_w = None
         if ctx.needs_input_grad[0]:
-            grad_x = ((grad * w_scale).to(w_codes.dtype) @ w_codes).to(x_dtype)
+            grad_x = ((grad.to(w_codes.dtype) @ w_codes) * w_scale).to(x_dtype)
         if ctx.needs_input_grad[1]:
             scaled = (grad * x_scale).to(x_codes.dtype).flatten(0, -2)
             grad_w = (scaled.mT @ x_codes.flatten(0, -2)).to(w_dtype)

@@ -8,9 +8,9 @@
 import json
 from pathlib import Path
 
-from bitnet.checkpoint import load_observations
 from bitnet.files import write_text
 from bitnet.metrics import evaluate
+from bitnet.observations import load_observations
 from workflow.scripts.cli import flags, log, parsed, run
 
 

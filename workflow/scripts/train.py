@@ -20,15 +20,10 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from bitnet import probe
-from bitnet.checkpoint import (
-    load_observations,
-    load_state,
-    save_observations,
-    save_state,
-    save_weights,
-)
+from bitnet.checkpoint import load_state, save_state, save_weights
 from bitnet.config import Recipe
 from bitnet.device import DEVICES, claim, describe
+from bitnet.observations import load_observations, save_observations
 from bitnet.provenance import environment
 from bitnet.shards import open_shard
 from bitnet.train import Stretch, train
