@@ -15,6 +15,7 @@ from bitnet.metrics import COLUMNS, CSV_TYPES
 ROOT = Path(__file__).parents[1]
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
 ENVIRONMENT = {**os.environ, "PATH": f"{Path(SNAKEMAKE).parent}{os.pathsep}{os.environ['PATH']}"}
+NUMBERS = b"\n<|endoftext|>\n".join(b"number %d" % i for i in range(300))  # few different words
 DATA = {"text", "tokenizer", "shards", "manifest", "references"}
 CHAIN = {*DATA, "trunk", "branch", "evaluate"}
 
@@ -182,10 +183,8 @@ def test_a_diverged_run_is_recorded_and_the_pipeline_goes_on(project):
 
 
 @pytest.mark.slow
-def test_real_files_go_from_text_to_a_table(project):
-    data = ROOT.parent / "shared/data/tinystories_train_sample.parquet"
-    if not data.exists():
-        pytest.skip("the sample of TinyStories is not beside this checkout")
+def test_real_files_go_from_text_to_a_table(project, real_data):
+    data = real_data("tinystories_train_sample.parquet")
     config = (project / "config.yaml").read_text()
     block = {"source": "files", "train": [str(data)], "validation_share": 0.05}
     block |= {"train_bytes": 400_000, "validation_bytes": 100_000}
@@ -195,6 +194,53 @@ def test_real_files_go_from_text_to_a_table(project):
     snakemake(project, target, "--cores", "1", "--configfile", "tests/tiny.yaml")
     rows = pd.read_csv(project / target, dtype=CSV_TYPES)
     assert rows["ValLoss"].iloc[-1] < rows["ValLoss"].iloc[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("content", "change", "words"),
+    [
+        (NUMBERS, {"vocab_size": 2000}, ["vocab_size is 2000", "allowed: at most"]),
+        (b"one document " * 900, {}, ["split", "no documents", "both splits"]),
+        (b"", {}, ["mine.txt' is empty", "UTF-8"]),
+        (b"\0\1\2" * 9_000, {}, ["mine.txt' is binary", "UTF-8"]),
+        (b"caf\xe9 " * 9_000, {}, ["mine.txt' is not UTF-8"]),
+    ],
+)
+def test_text_that_cannot_be_used_is_refused_in_one_line_before_training(
+    project, content, change, words
+):
+    (project / "mine.txt").write_bytes(content)
+    refused_before_training(project, change, words)
+
+
+@pytest.mark.slow
+def test_a_validation_split_too_small_for_the_probe_is_refused_before_training(project):
+    story = "The {} red fox number {} ran over hill {}.\n<|endoftext|>\n"
+    text = "".join(story.format("big" if i % 3 else "old", i, i * 7 % 90) for i in range(3_000))
+    (project / "mine.txt").write_text(text)
+    change = {"validation_bytes": 2_000, "vocab_size": 300}
+    refused_before_training(project, change, ["validation split", "at least 4097"])
+
+
+def refused_before_training(project: Path, change: dict, words: list[str]) -> None:
+    block = {"source": "files", "train": ["mine.txt"], "validation_share": 0.3}
+    block |= {"train_bytes": 1_000_000, "validation_bytes": change.get("validation_bytes", 100_000)}
+    config = project / "config.yaml"
+    config.write_text(
+        config.read_text().replace("corpora:\n", f"corpora:\n  mine: {json.dumps(block)}\n", 1)
+    )
+    settings = (project / "tests/tiny.yaml").read_text()
+    size = change.get("vocab_size", 512)
+    (project / "tests/tiny.yaml").write_text(
+        settings.replace("vocab_size: 512", f"vocab_size: {size}")
+    )
+    target = "results/quick@mine/h16_wd0.csv"
+    done = call(project, SNAKEMAKE, target, "--cores", "1", "--configfile", "tests/tiny.yaml")
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.returncode != 0 and len(errors) == 1, done.stderr
+    assert all(word in errors[0] for word in words), errors
+    assert "Traceback" not in done.stderr and not list(project.glob("models/**/*.safetensors"))
 
 
 @pytest.mark.slow

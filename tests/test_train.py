@@ -146,3 +146,17 @@ def test_batches_and_start_follow_from_the_seed(data):
     other = run(Stretch(recipe(seed=4), CPU), data, 10)
     same_bits(first, again)
     assert not torch.equal(first.model.norm.weight, other.model.norm.weight)
+
+
+@pytest.mark.parametrize("weights", ["ternary", "full_precision"])
+def test_training_under_bf16_autocast_follows_the_one_in_float32(data, weights, monkeypatch):
+    plain = run(Stretch(recipe(weights, steps=120), CPU), data, 120).observations()
+    bf16 = torch.autocast("cpu", dtype=torch.bfloat16)
+    monkeypatch.setattr("bitnet.train.autocast", lambda device: bf16)
+    stretch = run(Stretch(recipe(weights, steps=120), CPU), data, 120)
+    mixed = stretch.observations()
+    assert {p.dtype for p in stretch.model.parameters()} == {torch.float32}
+    assert not np.array_equal(mixed["nll"], plain["nll"])  # it did run in bf16
+    gap = mixed["nll"].mean(axis=1) - plain["nll"].mean(axis=1)
+    assert np.abs(gap).max() < 0.15
+    assert mixed["nll"][-1].mean() < 0.8 * mixed["nll"][0].mean()

@@ -49,7 +49,10 @@ def capped(source: dict, split: str, without: set[bytes]) -> Iterator[str]:
             if size >= cap:
                 break
     if not size:
-        raise ValueError(f"corpora: the {split} split of {source['source']} has no documents")
+        raise ValueError(
+            f"corpora: the {split} split of {source['source']} has no documents; allowed: text "
+            "with enough documents for both splits"
+        )
     log.info("%s: %d bytes of text, %d documents also held out", split, size, repeats)
 
 
