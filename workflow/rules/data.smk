@@ -80,10 +80,10 @@ rule references:
         "data/{corpus}/{tokenizer}/manifest{length}.json",
     output:
         "data/{corpus}/{tokenizer}/references{length}.json",
-    params:
-        code=code("references"),
     log:
         "logs/data/{corpus}.{tokenizer}.references{length}.log",
+    params:
+        code=code("references"),
     message:
         "Count models of {wildcards.corpus} at length {wildcards.length}"
     shell:
