@@ -9,10 +9,16 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
+include: "workflow/rules/common.smk"  # refuses a config.yaml that is wrong
+
+
 configfile: f"{workflow.basedir}/config.yaml"
 
 
-include: "workflow/rules/common.smk"
+refused(studies.check, config, SCHEMA)  # with what the command line changes
+
+
+include: "workflow/rules/recognise.smk"
 
 
 localrules:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 OPTIMIZERS = ("adam", "adamw")
 WEIGHTS = ("ternary", "full_precision")
 ACTIVATIONS = ("swiglu", "relu2")
+MOST_EVALUATIONS = 10_000  # of one run: each keeps some 50 KB
 
 
 def _canonical_floats(config) -> None:
@@ -24,7 +25,12 @@ def _canonical_floats(config) -> None:
 
 def refuse(key: str, value: object, allowed: str) -> ValueError:
     """The one form of a complaint about a value."""
-    return ValueError(f"{key} is {value!r}; allowed: {allowed}")
+    return ValueError(f"{key} is {shorten(repr(value))}; allowed: {allowed}")
+
+
+def shorten(text: str, most: int = 200) -> str:
+    """The text, or the beginning of a long one."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 @dataclass(frozen=True)
@@ -146,6 +152,8 @@ class TrainConfig:
     """Further steps to evaluate at."""
     threads: int = 1
     """CPU threads: sums, and so bits, depend on them."""
+    deterministic: bool = False
+    """On a GPU: only kernels that give the same bits each time. A CPU always does."""
     seed: int = 0
 
     def __post_init__(self):
@@ -162,7 +170,7 @@ class TrainConfig:
             raise refuse(
                 "warmup_steps",
                 self.warmup_steps,
-                f"0 to {self.lr_switch - 1} (it must end before stage 1 does)",
+                f"0 to {self.lr_switch - 1} (it must end before lr_switch = {self.lr_switch})",
             )
         for key in ("stage1_weight_decay", "stage2_weight_decay", "final_lr", "switch_lr"):
             value = getattr(self, key)
@@ -174,6 +182,11 @@ class TrainConfig:
         for key in ("batch_size", "sequence_length", "evaluate_every"):
             if getattr(self, key) < 1:
                 raise refuse(key, getattr(self, key), "an integer of at least 1")
+        if self.steps > self.evaluate_every * MOST_EVALUATIONS:
+            least = -(-self.steps // MOST_EVALUATIONS)
+            raise refuse("evaluate_every", self.evaluate_every, f"at least {least}")
+        if self.evaluate_at and not 0 <= self.evaluate_at[0] <= self.evaluate_at[-1] <= self.steps:
+            raise refuse("evaluate_at", [*self.evaluate_at], f"0 to steps = {self.steps}")
 
     def evaluation_steps(self, first: int, last: int) -> list[int]:
         """Steps in [first, last] at which the probe is read: always 0, the WD switch, the end."""

@@ -1,5 +1,7 @@
 """Which device a training runs on, and what is set there once."""
 
+import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,41 +12,55 @@ from filelock import FileLock, Timeout
 
 from bitnet.config import refuse
 
-DEVICES = ("auto", "cpu", "cuda")
+ALLOWED = "auto, or devices with commas between them: cpu, cuda, cuda:1, ..."
 
 
 @contextmanager
-def claim(name: str, threads: int) -> Iterator[torch.device]:
-    """Give a training its device; with several GPUs, each training takes a free one by lock.
+def claim(names: str, threads: int, deterministic: bool = False) -> Iterator[torch.device]:
+    """Give a training one of some devices: of several it takes a free one, by lock.
 
-    On a CPU sums, and so bits, depend on `threads`; they are set here. ValueError for a device
-    that is not there.
+    names: "auto" (every CUDA device that is to be seen, else the CPU) or a list like
+    "cuda:0,cuda:1". On a CPU sums, and so bits, depend on `threads`; they are set here, and so is
+    what makes a GPU repeat its bits. ValueError for a device that is not there.
     """
-    if name not in DEVICES:
-        raise refuse("device", name, " or ".join(DEVICES))
-    if name == "cuda" and not torch.cuda.is_available():
-        raise refuse("device", name, "cpu: no CUDA device is to be seen here")
+    devices = _devices(names)
     torch.set_num_threads(threads)
-    if name == "cpu" or not torch.cuda.is_available():
-        yield torch.device("cpu")
-        return
-    lock, index = _free_gpu(torch.cuda.device_count())
+    if deterministic:
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS reads it at its first call
+        torch.use_deterministic_algorithms(True)
+    lock, device = _free(devices)
     try:
-        yield torch.device("cuda", index)
+        yield device
     finally:
         if lock is not None:
             lock.release()
 
 
-def _free_gpu(count: int) -> tuple[FileLock | None, int]:
-    """A locked free GPU; where all are taken (or there is one only) the first, shared."""
-    for index in range(count if count > 1 else 0):
-        lock = FileLock(Path(tempfile.gettempdir()) / f"bitnet-gpu{index}.lock")
+def _devices(names: str) -> list[torch.device]:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if names == "auto":
+        return [torch.device("cuda", i) for i in range(count)] or [torch.device("cpu")]
+    devices = []
+    for name in names.split(","):
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+            raise refuse("device", name, ALLOWED)
+        device = torch.device(name)
+        if device.type == "cuda" and (device.index or 0) >= count:
+            raise refuse("device", name, f"cpu: {count} CUDA devices are to be seen here")
+        devices.append(device)
+    return devices
+
+
+def _free(devices: list[torch.device]) -> tuple[FileLock | None, torch.device]:
+    """A device that no other training has locked; the first, shared, where all are."""
+    for place, device in enumerate(devices if len(devices) > 1 else []):
+        name = f"bitnet-{os.getuid()}-{place}-{str(device).replace(':', '')}.lock"
+        lock = FileLock(Path(tempfile.gettempdir()) / name)
         try:
-            return lock.acquire(timeout=0).lock, index
+            return lock.acquire(timeout=0).lock, device
         except Timeout:
             continue
-    return None, 0
+    return None, devices[0]
 
 
 def describe(device: torch.device) -> str:

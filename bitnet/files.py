@@ -1,12 +1,19 @@
-"""Files that are whole or absent: written beside their place, renamed into it when done."""
+"""Files that are whole or absent, and JSON that knows when it was changed.
 
+A file is written beside its place and renamed into it when done. JSON carries a checksum of its own
+content, so that a flipped byte is found before a wrong number is used.
+"""
+
+import glob
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 
 @contextmanager
@@ -18,6 +25,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_remains(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield beside
@@ -37,9 +45,53 @@ def write_text(path: str | Path, text: str) -> None:
         beside.write_text(text, encoding="utf-8")
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    """Write indented JSON with sorted keys as a whole file."""
-    write_text(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
+def _remove_remains(path: Path) -> None:
+    """Delete what processes that were killed had begun to write; a full disk needs the room."""
+    for remains in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        pid = remains.suffix[1:]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            remains.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object with sorted keys as a whole file, with a checksum of name and content."""
+    sealed = {**value, "checksum": _seal(path, value)}
+    write_text(path, json.dumps(sealed, indent=1, sort_keys=True) + "\n")
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """What `write_json` wrote; ValueError in one line where it is missing or was changed."""
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+        seal = value.pop("checksum")
+    except FileNotFoundError:
+        raise ValueError(f"{str(path)!r} is missing; run again to make it") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise damaged(path) from None
+    if seal != _seal(path, value):
+        raise damaged(path)
+    return value
+
+
+def _seal(path: str | Path, value: Mapping[str, Any]) -> str:
+    """A sealed file in the place of another is found, too: that one has another name."""
+    return checksum([Path(path).name, value])
+
+
+def checksum(value: Any) -> str:
+    """Hex digest of a JSON value, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def verify(path: str | Path) -> None:
+    """ValueError unless a file's sha256 is the one that the JSON beside it states."""
+    if read_json(f"{path}.json")["sha256"] != sha256(path):
+        raise damaged(path)
+
+
+def damaged(path: str | Path, why: str = "its checksum is wrong") -> ValueError:
+    """The one form of a complaint about a file that is not what was written."""
+    return ValueError(f"{str(path)!r} is damaged ({why}); delete it and run again")
 
 
 def sha256(path: str | Path) -> str:

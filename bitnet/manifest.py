@@ -1,11 +1,10 @@
 """The manifest: identity of a tokenised data set, and its probe. Training reads nothing else."""
 
-import hashlib
-import json
 from pathlib import Path
 
 from bitnet import probe
 from bitnet.config import refuse
+from bitnet.files import checksum
 from bitnet.shards import open_shard
 from bitnet.tokenizer import Tokenizer
 
@@ -16,15 +15,12 @@ def make_manifest(folder: str | Path, shards: dict, tokenizer: Tokenizer, length
     `sha256` names the whole: it changes with any token, with the tokenizer and with the probe.
     ValueError where a split is too small.
     """
-    train = open_shard(folder, shards["train"])
-    validation = open_shard(folder, shards["validation"])
+    train = open_shard(folder, shards["train"], tokenizer.vocab_size)
+    validation = open_shard(folder, shards["validation"], tokenizer.vocab_size)
     if len(train) < length + 2:
         raise refuse("train split", f"{len(train)} tokens", f"at least {length + 2} (one window)")
     placed = probe.place(len(validation), length)
     _, targets = probe.inputs_and_targets(validation, placed)
-    identity = {**shards, "probe": placed}
-    return {
-        **shards,
-        "sha256": hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest(),
-        "probe": {**placed, "bytes": int(tokenizer.piece_bytes()[targets].sum())},
-    }
+    size = int(tokenizer.piece_bytes()[targets].sum())
+    identity = {**shards, "probe": {**placed, "bytes": size}}
+    return {**identity, "sha256": checksum(identity)}

@@ -36,7 +36,6 @@ MEASURED = (
     "GradNorm",
     "WeightNorm",
     "EmbedNorm",
-    "TokensPerSecond",
 )
 CONSTANT = (
     "Optimizer",
@@ -77,7 +76,6 @@ RECORDED = {
     "GradNorm": "grad_norm",
     "WeightNorm": "weight_norm",
     "EmbedNorm": "embed_norm",
-    "TokensPerSecond": "tokens_per_second",
 }
 
 
@@ -119,7 +117,7 @@ def evaluate(
         inputs, targets (N,) ids; prediction (E, N) argmax ids; nll (E, N) and entropy (E, N) of
         each predicted distribution, nats; mean_entropy (E,) entropy of the mean predicted
         distribution, nats; step, loss (nats, NaN at step 0), lr, wd, flip_rate, zero_share,
-        abs_mean, grad_norm, weight_norm, embed_norm, tokens_per_second (E,).
+        abs_mean, grad_norm, weight_norm, embed_norm (E,).
     manifest: vocab_size, sha256, probe {positions, bytes}, references {unigram, bigram, trigram:
         {loss, unique_predictions, pdr}}, blind.
     constants: optimizer, weights, seed, hidden_size, stage2_weight_decay (None for a trunk),

@@ -30,9 +30,19 @@ def code_fingerprint(root: Path, module: str) -> str:
         if name not in parts:
             path = module_path(root, name)
             tree = ast.parse(path.read_bytes(), filename=str(path))
-            pending += sorted(_imports(tree, root, path))
+            pending += sorted(_imports(tree, root, path)) + _packages(root, name)
             parts[name] = _digest(tree, path.parent)
     return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()[:16]
+
+
+def _packages(root: Path, name: str) -> list[str]:
+    """Packages around a module whose __init__.py runs when it is imported."""
+    above = [name.rsplit(".", i)[0] for i in range(1, name.count(".") + 1)]
+    return [
+        package
+        for package in above
+        if (root.joinpath(*package.split("."), "__init__.py")).is_file()
+    ]
 
 
 def module_path(root: Path, name: str) -> Path:
@@ -48,23 +58,33 @@ def _imports(tree: ast.AST, root: Path, path: Path) -> set[str]:
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names if _ours(alias.name)}
+            names = {alias.name for alias in node.names}
+            found |= {name for name in names if _ours(name)}
         elif isinstance(node, ast.ImportFrom):
             if node.level:
                 raise ValueError(f"{path}: a relative import cannot be followed; write it absolute")
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
             if _ours(node.module):
                 found |= {_module_of(root, node.module, alias.name) for alias in node.names}
-        elif isinstance(node, ast.Call) and _name(node.func) in ("__import__", "import_module"):
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            names = {node.func.id} & {"__import__", "exec", "eval"}
+        else:
+            continue
+        if any(_hides(name) for name in names):
             raise ValueError(f"{path}: a dynamic import cannot be followed; write it out")
     return found
 
 
+def _hides(name: str) -> bool:
+    """Whether with this name code can be loaded that the fingerprint does not see."""
+    return name in ("__import__", "exec", "eval") or (
+        name.split(".")[0] in ("importlib", "imp", "runpy", "pkgutil")
+        and not name.startswith("importlib.metadata")
+    )
+
+
 def _ours(name: str | None) -> bool:
     return (name or "").split(".")[0] in PACKAGES
-
-
-def _name(function: ast.expr) -> str:
-    return getattr(function, "id", getattr(function, "attr", ""))
 
 
 def _module_of(root: Path, package: str, name: str) -> str:
@@ -86,12 +106,26 @@ def _digest(tree: ast.Module, folder: Path) -> str:
             name = node.value
             if name.endswith((".txt", ".json")) and "/" not in name and (folder / name).is_file():
                 data.add((name, hashlib.sha256((folder / name).read_bytes()).hexdigest()))
-    return hashlib.sha256((ast.dump(tree) + repr(sorted(data))).encode()).hexdigest()
+    return hashlib.sha256((_canonical(tree) + repr(sorted(data))).encode()).hexdigest()
 
 
-def environment(device: str) -> dict[str, str]:
-    """Versions, processor and commit, to be recorded beside a result."""
-    found = {"device": device, "python": platform.python_version(), "system": platform.system()}
+def _canonical(node: object) -> str:
+    """A syntax tree as text that is the same under every version of Python.
+
+    `ast.dump` is not: versions add empty fields and leave empty fields out.
+    """
+    if isinstance(node, ast.AST):
+        fields = [(k, v) for k, v in ast.iter_fields(node) if v is not None and v != []]
+        inner = ",".join(f"{key}={_canonical(value)}" for key, value in fields)
+        return f"{type(node).__name__}({inner})"
+    if isinstance(node, list):
+        return f"[{','.join(map(_canonical, node))}]"
+    return repr(node)
+
+
+def environment() -> dict[str, str]:
+    """Versions and commit, to be recorded beside a result."""
+    found = {"python": platform.python_version(), "system": platform.system()}
     for package in RECORDED:
         try:
             found[package] = version(package)

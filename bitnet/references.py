@@ -15,15 +15,16 @@ BLIND_BELOW = 100  # distinct predictions of the bigram under which counts of 10
 def make_references(folder: str | Path, manifest: dict) -> dict:
     """Loss (nats), unique_predictions and pdr of unigram, bigram and trigram, and `blind`.
 
-    `folder` holds the shards of `manifest`.
+    `data` names the manifest they belong to. `folder` holds the shards of `manifest`.
     """
-    train = open_shard(folder, manifest["train"])
-    validation = open_shard(folder, manifest["validation"])
+    train = open_shard(folder, manifest["train"], manifest["vocab_size"])
+    validation = open_shard(folder, manifest["validation"], manifest["vocab_size"])
     placed = manifest["probe"]
     _, targets = probe.inputs_and_targets(validation, placed)
     windows = probe.windows(validation, placed)
     found = ngrams.references(train, windows, placed["positions"], manifest["vocab_size"])
     return {
+        "data": manifest["sha256"],
         "references": {
             order: {
                 "loss": reference["loss"],

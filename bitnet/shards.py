@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bitnet.config import refuse
 from bitnet.files import sha256, whole_file
 from bitnet.tokenizer import Tokenizer
 
@@ -45,13 +46,21 @@ def _chunks(texts: Iterable[str], size: int) -> Iterator[list[str]]:
         yield batch
 
 
-def open_shard(folder: str | Path, shard: dict) -> np.ndarray:
-    """Token ids (tokens,) of a described shard, memory-mapped; ValueError where its size is off."""
+def open_shard(folder: str | Path, shard: dict, vocab_size: int | None = None) -> np.ndarray:
+    """Token ids (tokens,) of a described shard, memory-mapped.
+
+    The whole file is read once: ValueError where a byte differs from what was written, or where an
+    id is not below `vocab_size`.
+    """
     path, dtype = Path(folder) / shard["file"], np.dtype(shard["dtype"])
-    expected = shard["tokens"] * dtype.itemsize
-    if not path.exists() or path.stat().st_size != expected:
-        raise ValueError(f"shard {str(path)!r} is missing or cut off; run --forcerun shards")
-    return np.memmap(path, dtype=dtype, mode="r")
+    if not path.is_file():
+        raise ValueError(f"shard {str(path)!r} is missing; run again with --forcerun shards")
+    if sha256(path) != shard["sha256"]:
+        raise ValueError(f"shard {str(path)!r} is damaged; run again with --forcerun shards")
+    tokens = np.memmap(path, dtype=dtype, mode="r")
+    if vocab_size is not None and (largest := int(tokens.max(initial=0))) >= vocab_size:
+        raise refuse(f"a token id of {str(path)!r}", largest, f"below vocab_size = {vocab_size}")
+    return tokens
 
 
 def batch(tokens: np.ndarray, seed: int, step: int, size: int, length: int) -> np.ndarray:

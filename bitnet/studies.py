@@ -4,7 +4,7 @@ Free of torch and of file names: the pipeline asks here what to build and what i
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -13,7 +13,9 @@ from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
 
 from bitnet import runs
-from bitnet.config import ModelConfig, Recipe, TrainConfig, refuse
+from bitnet.config import ModelConfig, Recipe, TrainConfig, refuse, shorten
+
+MOST_RUNS = 10_000  # of all studies: beyond it, listing them takes minutes
 
 
 def _is_integer(_, value) -> bool:
@@ -33,23 +35,28 @@ def check(config: Mapping, schema: Mapping) -> None:
     if error is not None:
         raise ValueError(_explain(error))
     _finite(config, "")
-    names = config["studies"]
-    if config["main_study"] not in names:
-        raise refuse("main_study", config["main_study"], f"one of {', '.join(names)}")
-    if config["study"] not in ("auto", *names):
-        raise refuse("study", config["study"], f"auto or one of {', '.join(names)}")
+    verdict, names, room = config["verdict"], config["studies"], MOST_RUNS
+    for low, high in ORDERED:
+        if verdict[low] > verdict[high]:
+            raise refuse(f"verdict.{low}", verdict[low], f"at most {high} = {verdict[high]}")
+    for key, others in (("main_study", [*names]), ("study", ["auto", *names])):
+        if config[key] not in others:
+            raise refuse(key, config[key], _one_of(others))
     if config.get("corpus", next(iter(config["corpora"]))) not in config["corpora"]:
-        raise refuse("corpus", config["corpus"], f"one of {', '.join(config['corpora'])}")
+        raise refuse("corpus", config["corpus"], _one_of(config["corpora"]))
     for name in names:
         try:
-            study = Study.of(config, name)
-            for run in study.runs():
-                study.recipe(run)
+            room -= Study.of(config, name).check(room)
         except ValueError as error:
             raise ValueError(f"studies.{name}: {error}") from None
 
 
+ORDERED = (
+    ("collapsed_below", "diverse_above"),
+    ("blind_collapsed_share", "blind_diverse_share"),
+)
 RULES = {  # of a schema, in words
+    "title": "{}",
     "type": "{}",
     "enum": "{}",
     "minimum": "at least {}",
@@ -57,49 +64,53 @@ RULES = {  # of a schema, in words
     "maximum": "at most {}",
     "exclusiveMaximum": "below {}",
     "minItems": "of at least {}",
-    "minLength": "of at least {} characters",
+    "maxItems": "of at most {}",
     "minProperties": "of at least {} keys",
+    "maxProperties": "of at most {} keys",
     "uniqueItems": "without repeats",
-    "pattern": "matching {}",
+    "not": "none of {}",
 }
 
 
 def _explain(error: ValidationError) -> str:
-    key = ".".join(str(part) for part in error.absolute_path) or "config"
+    key = ".".join(map(str, error.absolute_path)) or "config"
     if error.validator == "additionalProperties":
         known = error.schema.get("properties", {})
-        odd = sorted(set(error.instance) - set(known), key=str)
-        return f"{key} has the unknown key {str(odd[0])!r}; allowed: {', '.join(known)}"
+        odd = min(set(error.instance) - set(known), key=str)
+        return f"{key} has the unknown key {shorten(repr(odd), 80)}; allowed: {', '.join(known)}"
     if error.validator == "required":
-        return f"{key}: {error.message}; allowed: only with it"
+        missing = next(name for name in error.validator_value if name not in error.instance)
+        return f"{key}.{missing} is missing; allowed: only with a value"
+    if "propertyNames" in error.absolute_schema_path:
+        key = f"a key of {key}"
     allowed = [
-        text
+        text.format(_words(error.schema[rule]))
         for rule, text in RULES.items()
-        if rule in error.schema
-        for text in [text.format(_words(error.schema[rule]))]
+        if rule in error.schema and not (rule == "type" and "title" in error.schema)
     ]
-    return f"{key} is {_shorten(error.instance)}; allowed: {', '.join(allowed)}"
+    return str(refuse(key, error.instance, ", ".join(allowed)))
+
+
+def _one_of(names: Iterable[str]) -> str:
+    return f"one of {shorten(', '.join(names))}"
 
 
 def _words(rule) -> str:
+    if isinstance(rule, Mapping):  # what a `not` is about
+        return ", ".join(rule["enum"]) if "enum" in rule else rule["pattern"]
     return " or ".join(map(str, rule)) if isinstance(rule, list) else str(rule)
 
 
-def _shorten(value) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
 def _finite(value, key: str) -> None:
-    """YAML's .nan and .inf pass every comparison of a schema."""
+    """YAML's .nan passes every comparison of a schema; -0.0 is a 0 that is spelled otherwise."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             _finite(inner, f"{key}.{name}" if key else str(name))
     elif isinstance(value, list):
         for inner in value:
             _finite(inner, key)
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise refuse(key, value, "a finite number")
+    elif isinstance(value, float) and (not math.isfinite(value) or str(value) == "-0.0"):
+        raise refuse(key, value, "a finite number, 0 without a sign")
 
 
 @dataclass(frozen=True)
@@ -114,14 +125,14 @@ class Study:
     def of(cls, config: Mapping, name: str, corpus: str | None = None) -> "Study":
         """A study of the config, completed from the defaults; on another corpus if asked."""
         if name not in config["studies"]:
-            raise refuse("study", name, f"one of {', '.join(config['studies'])}")
+            raise refuse("study", name, _one_of(config["studies"]))
         own, base = config["studies"][name], config["defaults"]
         merged = {**base, **own}
         for block in ("model", "training"):
             merged[block] = {**base.get(block, {}), **own.get(block, {})}
         corpus = corpus or merged["corpus"]
         if corpus not in config["corpora"]:
-            raise refuse("corpus", corpus, f"one of {', '.join(config['corpora'])}")
+            raise refuse("corpus", corpus, _one_of(config["corpora"]))
         return cls(name, corpus, merged)
 
     @property
@@ -148,15 +159,43 @@ class Study:
             "seed": 0,
         }
 
+    def axes(self) -> dict[str, Sequence]:
+        """Values of every axis of the grid."""
+        alone = {key: [value] for key, value in self.axis_defaults().items()}
+        return {**alone, **self.settings["grid"], "seed": range(self.settings["seeds"])}
+
     def runs(self) -> list[str]:
         """Names of all runs of the grid, a seed after the other."""
-        axes = {**self.settings["grid"], "seed": range(self.settings["seeds"])}
-        defaults = self.axis_defaults()
-        points = product(*(axes.get(axis.key, [defaults[axis.key]]) for axis in runs.AXES))
+        axes, defaults = self.axes(), self.axis_defaults()
+        points = product(*(axes[axis.key] for axis in runs.AXES))
         keys = [axis.key for axis in runs.AXES]
         values = [dict(zip(keys, point, strict=True)) for point in points]
         values.sort(key=lambda v: v["seed"])
         return [runs.spell(v, defaults) for v in values]
+
+    def check(self, room: int) -> int:
+        """How many runs the grid has.
+
+        ValueError in one line for more than `room`, for a recipe that cannot be, and for a
+        question about what the grid does not have: it would be trained and never answered.
+        """
+        axes, question = self.axes(), self.question()
+        count = math.prod(map(len, axes.values()))
+        if count > room:
+            raise refuse("grid x seeds", f"{count} runs", f"at most {MOST_RUNS} in all studies")
+        names = self.runs()
+        if len(set(names)) < count:
+            raise refuse("grid", self.settings["grid"], "values that differ as floats")
+        for name in names[: count // len(axes["seed"])]:  # seeds differ in nothing to be checked
+            self.recipe(name)
+        asked = [(arm, "stage2_weight_decay", question[arm]) for arm in ("treatment", "control")]
+        asked += [(f"headline.{axis}", axis, v) for axis, v in question["headline"].items()]
+        for key, axis, value in asked:
+            if value not in axes[axis]:
+                raise refuse(f"question.{key}", value, f"{axis} of the grid, {axes[axis]}")
+        if question["treatment"] == question["control"]:
+            raise refuse("question.control", question["control"], "another than treatment")
+        return count
 
     def trunk(self, run: str) -> str:
         """Name of the trunk that a run branches from."""

@@ -13,7 +13,7 @@ import numpy as np
 import sentencepiece as spm
 
 from bitnet.config import refuse
-from bitnet.files import whole_file
+from bitnet.files import verify, whole_file
 
 TRAINING_BYTES = 20_000_000  # of text: BPE merges change little beyond it
 LONGEST_LINE = 4_000  # bytes; SentencePiece would silently drop longer ones
@@ -76,6 +76,12 @@ def _too_large(vocab_size: int, error: str) -> ValueError:
     return ValueError(f"vocab_size is {vocab_size}: SentencePiece says {error.split(chr(10))[0]}")
 
 
+def open_tokenizer(path: str | Path) -> "Tokenizer":
+    """A tokenizer made by this project: ValueError unless its checksum is the recorded one."""
+    verify(path)  # before SentencePiece reads it, which has no checksum
+    return Tokenizer(path)
+
+
 class Tokenizer:
     """A loaded `.model` that can tell how many bytes each piece stands for."""
 
@@ -83,9 +89,10 @@ class Tokenizer:
         """ValueError in one line where the file is not a SentencePiece model."""
         try:
             self.model = spm.SentencePieceProcessor(model_file=str(path))
-        except (RuntimeError, OSError):
+            self.vocab_size = self.model.vocab_size()
+            self.model.id_to_piece(list(range(self.vocab_size)))  # each must be text
+        except (RuntimeError, OSError, UnicodeError):
             raise refuse("tokenizer", str(path), "a SentencePiece model") from None
-        self.vocab_size = self.model.vocab_size()
         if self.model.bos_id() < 0 or self.model.eos_id() < 0:
             raise refuse("tokenizer", str(path), "a model with bos and eos pieces")
 

@@ -5,7 +5,7 @@ any step: given the state it last handed to `save`, it goes on to the same bits 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,26 +44,49 @@ class Stretch:
         self.optimizer = make_optimizer(self.model, self.recipe.training)
         self.lr, self.wd = schedules(self.recipe.training)
 
-    def state_dict(self) -> dict:
-        """Everything that `load_state_dict` needs to go on to the same bits."""
-        return {
-            "step": self.step,
-            "diverged": self.diverged,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "rows": [{k: torch.as_tensor(v) for k, v in row.items()} for row in self.rows],
-            "recent": self.recent,
-            "codes": self.codes,
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Everything that `load_state_dict` needs to go on to the same bits, as flat tensors."""
+        state = {
+            "step": torch.tensor(self.step),
+            "diverged": torch.tensor(self.diverged),
+            **{f"model.{name}": p for name, p in self.model.named_parameters()},
+            **{f"codes.{step}": values for step, values in self.codes.items()},
         }
+        for i, moments in self.optimizer.state_dict()["state"].items():
+            state |= {f"optimizer.{i}.{name}": value for name, value in moments.items()}
+        if self.recent:
+            state["recent"] = torch.stack(self.recent)
+        if self.rows:
+            state |= {f"rows.{k}": torch.from_numpy(v) for k, v in self.observations().items()}
+        return state
 
-    def load_state_dict(self, state: dict) -> None:
-        """Go back to where `state_dict` was taken."""
-        self.step, self.diverged = state["step"], state["diverged"]
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.rows = [{k: v.numpy() for k, v in row.items()} for row in state["rows"]]
-        self.recent = [pair.to(self.device) for pair in state["recent"]]
-        self.codes = {step: values.to(self.device) for step, values in state["codes"].items()}
+    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go back to where `state_dict` was taken; ValueError where it is of another model."""
+        parts: dict[str, dict[str, torch.Tensor]] = {}
+        for key, value in state.items():
+            part, _, name = key.partition(".")
+            parts.setdefault(part, {})[name] = value
+        try:
+            self.step, self.diverged = int(state["step"]), bool(state["diverged"])
+            parameters = dict(self.model.named_parameters())
+            if parts["model"].keys() != parameters.keys():
+                raise ValueError("its parameters are others")
+            with torch.no_grad():
+                for name, value in parts["model"].items():
+                    parameters[name].copy_(value)
+            moments: dict[int, dict] = {}
+            for key, value in parts.get("optimizer", {}).items():
+                i, _, name = key.partition(".")
+                moments.setdefault(int(i), {})[name] = value
+            groups = self.optimizer.state_dict()["param_groups"]
+            self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise ValueError(f"a state of another model: {error}") from None
+        rows = {name: value.numpy() for name, value in parts.get("rows", {}).items()}
+        evaluations = len(rows["step"]) if rows else 0
+        self.rows = [{k: v[i] for k, v in rows.items()} for i in range(evaluations)]
+        self.recent = [*parts["recent"][""].to(self.device)] if "recent" in parts else []
+        self.codes = {int(s): c.to(self.device) for s, c in parts.get("codes", {}).items()}
 
     def update(self, tokens: np.ndarray) -> None:
         """One optimizer step on the batch of (seed, step)."""
@@ -82,15 +105,15 @@ class Stretch:
         self.recent = [*self.recent[-RECENT + 1 :], torch.stack([loss.detach(), norm])]
 
     def finite(self) -> bool:
-        """Whether the losses since the last look are finite."""
-        return bool(torch.stack(self.recent[-CHECK_EVERY:])[:, 0].isfinite().all())
+        """Whether losses and gradient norms since the last look are finite."""
+        return bool(torch.stack(self.recent[-CHECK_EVERY:]).isfinite().all())
 
     def snapshot(self) -> None:
         """Remember the ternary values, to count RECENT steps later how many have changed."""
         if self.recipe.model.weights == "ternary":
             self.codes[self.step] = codes(self.model)
 
-    def record(self, windows: torch.Tensor, positions: int, tokens_per_second: float) -> None:
+    def record(self, windows: torch.Tensor, positions: int) -> None:
         """Append what the probe shows now, with the values this step was trained with."""
         with autocast(self.device):
             row = observe(self.model, windows, positions)
@@ -109,7 +132,6 @@ class Stretch:
             "wd": self.wd(self.step),
             "grad_norm": norm,
             "flip_rate": flip_rate,
-            "tokens_per_second": tokens_per_second,
         }
         self.rows.append({key: np.asarray(value) for key, value in row.items()})
 
@@ -135,31 +157,29 @@ def train(
 ) -> None:
     """Train `stretch` up to and with step `last`, recording at the recipe's evaluation steps.
 
-    A loss that is not finite ends it: the step is recorded as it is and `diverged` is set.
+    A loss or a gradient that is not finite ends it: the step is recorded as it is and `diverged`
+    is set.
     """
     c = stretch.recipe.training
     probe = torch.from_numpy(windows).to(stretch.device)
     due = set(c.evaluation_steps(0, last))
     snapshots = {step - RECENT for step in c.evaluation_steps(0, c.steps)}
-    began, timed_from = time.perf_counter(), stretch.step
-    rate = float("nan")
+    began, first = time.perf_counter(), stretch.step
     if stretch.step == 0 and not stretch.rows:
         stretch.snapshot()
-        stretch.record(probe, positions, rate)
+        stretch.record(probe, positions)
     while stretch.step < last and not stretch.diverged:
         stretch.update(tokens)
         step = stretch.step
         if (step % CHECK_EVERY == 0 or step in due) and not stretch.finite():
             stretch.diverged = True
-        if step % CHECK_EVERY == 0 or step in due:
-            seconds = time.perf_counter() - began
-            rate = (step - timed_from) * c.batch_size * c.sequence_length / seconds
         if step in due or stretch.diverged:
-            stretch.record(probe, positions, rate)
-            began, timed_from = time.perf_counter(), step
+            stretch.record(probe, positions)
         if step in snapshots:
             stretch.snapshot()
         if report and step % CHECK_EVERY == 0:
+            seconds = time.perf_counter() - began
+            rate = (step - first) * c.batch_size * c.sequence_length / seconds
             report(step, stretch.recent[-1][0].item(), rate)
         if save and step % save_every == 0 and step < last:
             save(stretch.state_dict())

@@ -105,8 +105,17 @@ def _outcome_words(row: Mapping) -> str:
     return row["Outcome"] + (f", ratio {mean:.2f}" if math.isfinite(mean) else "")
 
 
-def markdown(cells: pd.DataFrame, question: Mapping, thresholds: Thresholds, title: str) -> str:
-    """The whole verdict: headline, tables of states and of effects, notes, legend."""
+def markdown(
+    cells: pd.DataFrame,
+    question: Mapping,
+    thresholds: Thresholds,
+    title: str,
+    conditions: Sequence[str] = (),
+) -> str:
+    """The whole verdict: headline, tables of states and of effects, notes, legend.
+
+    `conditions` are lines on how the rows were made; they come first among the notes.
+    """
     names, rows = _labels(cells), cells.to_dict("records")
     level = f"[{thresholds.confidence:.0%}]"
     kind, beside = KINDS[rows[0]["Primary"]]  # one corpus, one measure
@@ -123,7 +132,7 @@ def markdown(cells: pd.DataFrame, question: Mapping, thresholds: Thresholds, tit
     for heading, (header, fields) in tables.items():
         lines = [[name, *fields(row)] for name, row in zip(names, rows, strict=True)]
         blocks += [f"## {heading}", table(["cell", *header], lines)]
-    if notes := _notes(names, rows):
+    if notes := [*conditions, *_notes(names, rows)]:
         blocks += ["## Notes", _bullets(notes)]
     blocks += ["## Legend", _bullets(_legend(rows[0], question, thresholds))]
     return "\n\n".join(blocks) + "\n"

@@ -202,17 +202,26 @@ def test_writing_twice_gives_the_same_shard_bit_for_bit(tmp_path, stories_data):
     assert (tmp_path / "a.bin").read_bytes() == (tmp_path / "b.bin").read_bytes()
 
 
-@pytest.mark.parametrize("size", [-2, -1, 1, None])
-def test_a_shard_cut_off_grown_or_gone_is_refused(tmp_path, stories_data, size):
+@pytest.mark.parametrize(
+    "change", [lambda raw: raw[:-2], lambda raw: raw + b"\0", lambda raw: raw[::-1], None]
+)
+def test_a_shard_cut_off_grown_changed_or_gone_is_refused(tmp_path, stories_data, change):
     shard = write_shard(["One day"], stories_data.tokenizer, tmp_path / "a.bin")
     raw = (tmp_path / "a.bin").read_bytes()
-    if size is None:
-        (tmp_path / "a.bin").unlink()
-    else:
-        (tmp_path / "a.bin").write_bytes(raw[:size] if size < 0 else raw + b"\0")
+    (tmp_path / "a.bin").unlink()
+    if change is not None:
+        (tmp_path / "a.bin").write_bytes(change(raw))
     with pytest.raises(ValueError) as caught:
         open_shard(tmp_path, shard)
-    assert "a.bin' is missing or cut off" in one_line(caught)
+    assert f"a.bin' is {'missing' if change is None else 'damaged'}" in one_line(caught)
+
+
+def test_a_shard_with_ids_that_the_model_has_no_embedding_for_is_refused(tmp_path, stories_data):
+    shard = write_shard(["One day"], stories_data.tokenizer, tmp_path / "a.bin")
+    largest = int(open_shard(tmp_path, shard, 512).max())
+    with pytest.raises(ValueError) as caught:
+        open_shard(tmp_path, shard, largest)
+    assert f"is {largest}; allowed: below vocab_size = {largest}" in one_line(caught)
 
 
 def test_a_failure_while_writing_leaves_neither_half_a_shard_nor_the_old_one_harmed(

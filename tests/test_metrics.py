@@ -38,7 +38,6 @@ PER_EVALUATION = [
     "grad_norm",
     "weight_norm",
     "embed_norm",
-    "tokens_per_second",
     "mean_entropy",
 ]
 
@@ -128,7 +127,7 @@ def test_recorded_values_and_constants_arrive_unchanged():
     seen["loss"] = np.array([np.nan, 5.5])
     rows = evaluate(seen, manifest(2), CONSTANTS)
     assert np.isnan(rows["Loss"][0]) and rows["Loss"][1] == 5.5
-    assert rows["TokensPerSecond"].tolist() == [0.0, 1.0]
+    assert rows["GradNorm"].tolist() == [0.0, 1.0]
     last = rows.iloc[1]
     assert (last["Seed"], last["HiddenSize"], last["Stage2WD"]) == (3, 256, 0.05)
     assert (last["N"], last["VocabSize"], last["TrigramPDR"]) == (2, 8, 0.6)

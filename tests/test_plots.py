@@ -15,6 +15,7 @@ from matplotlib.text import Annotation, Text
 
 from bitnet.metrics import COLUMNS
 from bitnet.plots import ARM_COLOURS, FIGURES, PANEL, arm_colours, draw, save
+from bitnet.records import record_of, write_record
 from bitnet.states import Thresholds
 from workflow.scripts import figures as script
 
@@ -286,12 +287,21 @@ def test_tables_that_are_no_study_are_refused(rows, message):
         draw("loss", rows, LIMITS)
 
 
+RECIPE = {
+    "model": {"hidden_size": 64, "num_heads": 2, "num_kv_heads": 1},
+    "training": {"peak_lr": 1.5e-3, "switch_lr": 1e-3, "final_lr": 1.5e-5},
+}
+LINEAGE = {"train": {"recipe": RECIPE, "code": "0"}, "evaluate": {"code": "0"}}
+MEASURED = {"data": "1234e5678901", "environment": {"device": "cpu"}}
+
+
 def tables(folder: Path) -> list[str]:
     """The runs of a study as CSV files; the hash looks like a number."""
     paths = []
     for key, rows in study((64,), DataHash="1234e5678901").groupby(["Optimizer", "Stage2WD"]):
         paths.append(str(folder / f"{key}.csv"))
         rows.to_csv(paths[-1], index=False)
+        write_record(record_of(paths[-1]), [Path(paths[-1])], LINEAGE, **MEASURED)
     return paths
 
 

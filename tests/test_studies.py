@@ -1,6 +1,7 @@
 """config.yaml: what it says, and that nothing wrong gets past it."""
 
 import copy
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from bitnet.studies import Study, check
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+FILES = [ROOT / "Snakefile", *ROOT.glob("workflow/rules/*.smk")]
+RULES = [name for file in FILES for name in re.findall(r"(?m)^rule (\w+):", file.read_text())]
 
 
 @pytest.fixture
@@ -93,6 +96,20 @@ def test_equal_recipes_are_equal_strings_however_numbers_are_written(config):
         ("main_study", "x", ["main_study", "wd_fix"]),
         ("corpus", "pile", ["corpus", "pile", "tinystories"]),
         ("studies", None, ["studies", "None", "object"]),
+        ("studies/quick/seeds", 10_001, ["seeds is 10001", "at most 10000"]),
+        ("studies/quick/seeds", 10_000, ["grid x seeds is '80000 runs'", "at most 10000"]),
+        ("studies/quick/grid/peak_lr", [i / 1e5 for i in range(1, 9_000)], ["'215976 runs'"]),
+        ("studies/quick/grid/stage2_weight_decay", [0.05, 0, 2**53, 2**53 + 1], ["floats"]),
+        ("studies/quick/grid/stage2_weight_decay", [0.05, -0.0], ["-0.0", "without a sign"]),
+        ("studies/quick/grid/stage2_weight_decay", [0.05], ["question.treatment is 0"]),
+        ("studies/quick/question/control", 0, ["question.control is 0", "treatment"]),
+        ("studies/quick/question/headline/peak_lr", 1.0, ["headline.peak_lr is 1.0"]),
+        ("studies/quick/training/evaluate_at", [3_001], ["evaluate_at is [3001]", "3000"]),
+        ("studies/quick/training/steps", 10**9, ["evaluate_every is 150", "at least 100000"]),
+        ("studies/quick/tokenizer", "my tokens.model", ["tokenizer is 'my tokens.model'"]),
+        ("corpora/stories/train", ["*.txt"], ["a key of corpora.stories is 'train'"]),
+        ("verdict/collapsed_below", 51, ["collapsed_below is 51", "diverse_above = 50"]),
+        ("studies/quick", 5 * [{"x" * 999: 1}], ["studies.quick is [{'xxx", "..."]),
     ],
 )
 def test_a_wrong_value_is_refused_in_one_line_with_key_value_and_what_is_allowed(
@@ -104,6 +121,27 @@ def test_a_wrong_value_is_refused_in_one_line_with_key_value_and_what_is_allowed
     assert "\n" not in line
     for word in (*words, "allowed"):
         assert word in line, line
+
+
+def test_no_key_that_others_build_on_may_be_left_out(config):
+    blocks = {"": config, **{key: config[key] for key in ("defaults", "verdict", "figures")}}
+    blocks |= {f"defaults.{key}": config["defaults"][key] for key in ("model", "training")}
+    for name, block in blocks.items():
+        for key in list(block):
+            value = block.pop(key)
+            with pytest.raises(ValueError, match=rf"{name}\.{key} is missing; allowed: "):
+                check(config, SCHEMA)
+            block[key] = value
+    check(config, SCHEMA)
+
+
+@pytest.mark.parametrize("name", [*RULES, "auto", "data"])
+def test_a_study_may_not_be_named_like_a_rule_or_a_folder_beside_it(config, name):
+    config["studies"][name] = config["studies"]["quick"]
+    with pytest.raises(
+        ValueError, match=f"a key of studies is '{name}'; allowed: none of .*{name}"
+    ):
+        check(config, SCHEMA)
 
 
 def test_a_corpus_of_files_needs_its_training_files(config):

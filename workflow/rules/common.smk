@@ -11,18 +11,23 @@ import yaml
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
-from bitnet import corpora, plan, provenance, runs, studies
+from bitnet import corpora, plan, provenance, records, runs, studies
 from bitnet.config import Recipe
+from bitnet.reader import read_config
 
 # Any --directory and an environment that is not activated work: jobs find this Python first.
 _BIN = shlex.quote(str(Path(sys.executable).parent))
 shell.prefix(f"set -euo pipefail; export PATH={_BIN}:$PATH PYTHONPATH={shlex.quote(str(ROOT))}; ")
 
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+
+# Before Snakemake reads it: that would take the last of two equal keys and obey __use_yte__.
 try:
-    _schema = (ROOT / "workflow/schemas/config.schema.yaml").read_text()
-    studies.check(config, yaml.safe_load(_schema))
+    for _path in workflow.overwrite_configfiles:
+        read_config(_path)
+    read_config(ROOT / "config.yaml", SCHEMA)
 except ValueError as _error:
-    sys.exit(f"config.yaml: {_error}")
+    sys.exit(str(_error))
 
 FIGURES = ("unique_predictions", "loss", "pdr")
 
@@ -35,6 +40,18 @@ wildcard_constraints:
     tokenizer=r"[^/]+",
     length=r"\d+",
     split=r"train|validation",
+
+
+def check_writable(*folders):
+    """End in one line, before hours of training, where what is trained could not be written."""
+    for folder in folders:
+        there = next(path for path in (Path(folder), Path()) if path.exists())
+        if not os.access(there, os.W_OK):
+            sys.exit(f"error: the folder {folder} cannot be written; allowed: one that you may write to")
+
+
+if workflow.is_main_process and not workflow.dryrun:
+    check_writable("data", "models", "results", "logs", ".snakemake")
 
 
 def scope_of(name, corpus=None):
@@ -80,7 +97,8 @@ def study_results(name):
     corpus = config.get("corpus")
     scope = scope_of(name, corpus)
     tables = [f"results/{scope}{run}.csv" for run in studies.Study.of(config, name, corpus).runs()]
-    return [f"results/{scope}verdict.md", *figures(scope), *tables]
+    lists = [f"results/{scope}verdict.md", f"results/{scope}provenance.json"]
+    return [*lists, *figures(scope), *tables]
 
 
 def figures(scope):
@@ -94,6 +112,11 @@ def run_tables(wildcards):
     return [f"results/{wildcards.scope}{run}.csv" for run in study_of(wildcards).runs()]
 
 
+def run_records(wildcards):
+    """Records of every run of a study's grid."""
+    return [str(records.record_of(table)) for table in run_tables(wildcards)]
+
+
 def recipe(wildcards):
     """Canonical JSON of the recipe of a run or a trunk."""
     name = wildcards.get("run") or wildcards.get("trunk")
@@ -103,7 +126,7 @@ def recipe(wildcards):
 def trunk_state(wildcards):
     """What a run branches from."""
     trunk = refused(study_of(wildcards).trunk, wildcards.run)
-    return f"models/{wildcards.scope}{trunk}.trunk.pt"
+    return f"models/{wildcards.scope}{trunk}.trunk.safetensors"
 
 
 def manifest(wildcards):
@@ -157,9 +180,10 @@ def tokenizer_settings(wildcards):
 
 
 def tokenizer_origin(wildcards):
-    """File that a tokenizer is trained on or taken from."""
+    """File that a tokenizer is trained on or taken from, and what describes it."""
     kind, _ = tokenizer_settings(wildcards)
-    return f"data/{wildcards.corpus}/train.parquet" if kind == "bpe" else kind
+    text = f"data/{wildcards.corpus}/train.parquet"
+    return [text, f"{text}.json"] if kind == "bpe" else [kind]
 
 
 def tokenizer_flag(wildcards):

@@ -7,6 +7,7 @@ rule text:
     output:
         train="data/{corpus}/train.parquet",
         validation="data/{corpus}/validation.parquet",
+        descriptions=multiext("data/{corpus}/", "train.parquet.json", "validation.parquet.json"),
     log:
         "logs/data/{corpus}.text.log",
     params:
@@ -23,7 +24,8 @@ rule tokenizer:
     input:
         tokenizer_origin,
     output:
-        "data/{corpus}/{tokenizer}/tokenizer.model",
+        model="data/{corpus}/{tokenizer}/tokenizer.model",
+        description="data/{corpus}/{tokenizer}/tokenizer.model.json",
     log:
         "logs/data/{corpus}.{tokenizer}.tokenizer.log",
     params:
@@ -33,7 +35,7 @@ rule tokenizer:
     message:
         "Tokenizer {wildcards.tokenizer} of {wildcards.corpus}"
     shell:
-        "python -m workflow.scripts.tokenizer {params.origin} {input} --output {output}"
+        "python -m workflow.scripts.tokenizer {params.origin} {input[0]} --output {output.model}"
         " --vocab-size {params.vocab_size} --log {log}"
 
 
@@ -41,7 +43,9 @@ rule shards:
     input:
         train="data/{corpus}/train.parquet",
         validation="data/{corpus}/validation.parquet",
+        descriptions=multiext("data/{corpus}/", "train.parquet.json", "validation.parquet.json"),
         tokenizer="data/{corpus}/{tokenizer}/tokenizer.model",
+        tokenizer_description="data/{corpus}/{tokenizer}/tokenizer.model.json",
     output:
         description="data/{corpus}/{tokenizer}/shards.json",
         train="data/{corpus}/{tokenizer}/train.bin",
@@ -62,6 +66,7 @@ rule manifest:
     input:
         shards="data/{corpus}/{tokenizer}/shards.json",
         tokenizer="data/{corpus}/{tokenizer}/tokenizer.model",
+        tokenizer_description="data/{corpus}/{tokenizer}/tokenizer.model.json",
     output:
         "data/{corpus}/{tokenizer}/manifest{length}.json",
     log:

@@ -1,31 +1,33 @@
-# observations -> table of a run -> verdict and figures of a study
+# observations -> table of a run -> verdict and figures of a study, each with its record
 
 
 rule evaluate:
     input:
-        observations="models/{scope}{run}.observations.safetensors",
-        manifest=manifest,
-        references=references,
+        unpack(run_inputs),
     output:
-        "results/{scope}{run}.csv",
+        table="results/{scope}{run}.csv",
+        record="results/{scope}{run}.provenance.json",
     log:
         "logs/{scope}{run}.evaluate.log",
     params:
-        code=code("evaluate"),
+        lineage=lineage,
     message:
         "Metrics of {wildcards.scope}{wildcards.run}"
     shell:
         "python -m workflow.scripts.evaluate --observations {input.observations}"
         " --manifest {input.manifest} --references {input.references}"
-        " --output {output} --log {log}"
+        " --lineage {params.lineage:q} --output {output.table} --log {log}"
 
 
 rule verdict:
     input:
-        run_tables,
+        recognise_verdict,
+        tables=run_tables,
+        records=run_records,
     output:
         csv="results/{scope}verdict.csv",
         markdown="results/{scope}verdict.md",
+        record="results/{scope}verdict.provenance.json",
     log:
         "logs/{scope}verdict.log",
     params:
@@ -36,16 +38,19 @@ rule verdict:
     message:
         "Verdict of {params.title}"
     shell:
-        "python -m workflow.scripts.verdict --inputs {input} --question {params.question:q}"
+        "python -m workflow.scripts.verdict --inputs {input.tables} --question {params.question:q}"
         " --thresholds {params.thresholds:q} --title {params.title:q}"
-        " --csv {output.csv} --markdown {output.markdown} --log {log}"
+        " --csv {output.csv} --markdown {output.markdown} --code {params.code} --log {log}"
 
 
 rule figures:
     input:
-        run_tables,
+        recognise_figures,
+        tables=run_tables,
+        records=run_records,
     output:
-        figures("{scope}"),
+        images=figures("{scope}"),
+        record="results/{scope}figures.provenance.json",
     log:
         "logs/{scope}figures.log",
     params:
@@ -56,5 +61,25 @@ rule figures:
     message:
         "Figures of {params.title}"
     shell:
-        "python -m workflow.scripts.figures --inputs {input} --thresholds {params.thresholds:q}"
-        " --title {params.title:q} --dpi {params.dpi} --outputs {output} --log {log}"
+        "python -m workflow.scripts.figures --inputs {input.tables}"
+        " --thresholds {params.thresholds:q} --title {params.title:q} --dpi {params.dpi}"
+        " --outputs {output.images} --record {output.record} --code {params.code} --log {log}"
+
+
+rule provenance:
+    input:
+        recognise_provenance,
+        records=run_records,
+        verdict="results/{scope}verdict.provenance.json",
+        figures="results/{scope}figures.provenance.json",
+    output:
+        "results/{scope}provenance.json",
+    log:
+        "logs/{scope}provenance.log",
+    params:
+        code=code("provenance"),
+    message:
+        "What produced each result"
+    shell:
+        "python -m workflow.scripts.provenance --inputs {input.records} {input.verdict}"
+        " {input.figures} --output {output} --log {log}"

@@ -7,25 +7,27 @@ rule trunk:
     output:
         weights="models/{scope}{trunk}.safetensors",
         observations="models/{scope}{trunk}.observations.safetensors",
-        state="models/{scope}{trunk}.trunk.pt",
+        state="models/{scope}{trunk}.trunk.safetensors",
     log:
         "logs/{scope}{trunk}.train.log",
     benchmark:
         "logs/{scope}{trunk}.train.tsv"
     threads: setting("threads")
+    # Not params: neither changes what is trained, so neither may train it again.
     resources:
         gpu=setting("gpu"),
+        device=setting("device"),
+        checkpoint_every=setting("checkpoint_every"),
     params:
         recipe=recipe,
         code=code("train"),
         stem=subpath(output.weights, strip_suffix=".safetensors"),
-        checkpoint_every=setting("checkpoint_every"),
     message:
         "Stage 1 of {wildcards.scope}{wildcards.trunk}"
     shell:
         "python -m workflow.scripts.train --recipe {params.recipe:q} --manifest {input.manifest}"
-        " --output {params.stem} --checkpoint-every {params.checkpoint_every}"
-        " --code {params.code} --log {log}"
+        " --output {params.stem} --checkpoint-every {resources.checkpoint_every}"
+        " --device {resources.device} --code {params.code} --log {log}"
 
 
 rule branch:
@@ -40,16 +42,19 @@ rule branch:
     benchmark:
         "logs/{scope}{run}.train.tsv"
     threads: setting("threads")
+    # Not params: neither changes what is trained, so neither may train it again.
     resources:
         gpu=setting("gpu"),
+        device=setting("device"),
+        checkpoint_every=setting("checkpoint_every"),
     params:
         recipe=recipe,
         code=code("train"),
         stem=subpath(output.weights, strip_suffix=".safetensors"),
-        checkpoint_every=setting("checkpoint_every"),
     message:
         "Stage 2 of {wildcards.scope}{wildcards.run}"
     shell:
         "python -m workflow.scripts.train --recipe {params.recipe:q} --manifest {input.manifest}"
         " --trunk {input.trunk} --output {params.stem}"
-        " --checkpoint-every {params.checkpoint_every} --code {params.code} --log {log}"
+        " --checkpoint-every {resources.checkpoint_every}"
+        " --device {resources.device} --code {params.code} --log {log}"

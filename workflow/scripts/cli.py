@@ -1,4 +1,4 @@
-"""What all scripts share: flags, errors as one line, a log file, text read back from parquet."""
+"""What all scripts share: flags, errors as one line, a log file, checks of what is read."""
 
 import argparse
 import logging
@@ -6,8 +6,14 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from bitnet.files import damaged, verify
+from bitnet.provenance import code_fingerprint
+
+ROOT = Path(__file__).resolve().parents[2]
+
 log = logging.getLogger("bitnet")
 log.addHandler(logging.NullHandler())
+logging.raiseExceptions = False  # a log on a full disk is no reason to stop
 
 
 def run(main: Callable[[], None]) -> None:
@@ -22,11 +28,12 @@ def run(main: Callable[[], None]) -> None:
 
 
 def flags(usage: str | None) -> argparse.ArgumentParser:
-    """A parser that shows a script's docstring and knows --log."""
+    """A parser that shows a script's docstring and knows --log and --code."""
     parser = argparse.ArgumentParser(
         description=usage, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--log", help="log file")
+    parser.add_argument("--code", help="fingerprint that the code must have")
     return parser
 
 
@@ -35,6 +42,17 @@ def parsed(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.
     args = parser.parse_args(argv)
     log_to(args.log)
     return args
+
+
+def code_of(script: str, expected: str | None) -> str:
+    """Fingerprint of a script; ValueError where it is not what the pipeline expected.
+
+    A pipeline takes fingerprints when it starts: code edited since then would be recorded wrongly.
+    """
+    found = code_fingerprint(ROOT, f"workflow.scripts.{script}")
+    if expected and found != expected:
+        raise ValueError(f"code of {script} was edited while the pipeline ran; run snakemake again")
+    return found
 
 
 def log_to(path: str | None) -> None:
@@ -50,9 +68,14 @@ def log_to(path: str | None) -> None:
 
 
 def read_text(path: str | Path) -> Iterator[str]:
-    """Documents of a text file that the script `text` wrote."""
+    """Documents of a text file that the script `text` wrote, its checksum verified."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=1024, columns=["text"]):
-            yield from batch.column(0).to_pylist()
+    verify(path)  # the checksums of parquet's pages leave out its headers and its footer
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=1024, columns=["text"]):
+                yield from batch.column(0).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(path, str(error).split("\n")[0]) from None

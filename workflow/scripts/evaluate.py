@@ -3,15 +3,21 @@
     python -m workflow.scripts.evaluate --observations models/h64_wd0.observations.safetensors \\
         --manifest data/stories/bpe2048/manifest64.json \\
         --references data/stories/bpe2048/references64.json --output h64_wd0.csv
+
+writes h64_wd0.provenance.json beside the output: what produced it.
 """
 
 import json
 from pathlib import Path
 
-from bitnet.files import write_text
+from bitnet.files import damaged, read_json, write_text
 from bitnet.metrics import evaluate
-from bitnet.observations import load_observations
-from workflow.scripts.cli import flags, log, parsed, run
+from bitnet.provenance import environment
+from bitnet.records import differences, record_of, write_record
+from bitnet.tensors import load_tensors
+from workflow.scripts.cli import code_of, flags, log, parsed, run
+
+MEASURED = ("environment", "diverged", "first_step", "seconds", "tokens_per_second")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -20,14 +26,42 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--observations", required=True, help="what training recorded")
     parser.add_argument("--manifest", required=True, help="manifest it was trained on")
     parser.add_argument("--references", required=True, help="what count models reach there")
+    parser.add_argument("--lineage", default="{}", help="how its inputs were made, as JSON")
     parser.add_argument("--output", required=True, help="CSV file to write")
     args = parsed(parser, argv)
-    observations, record = load_observations(args.observations)
-    manifest = json.loads(Path(args.manifest).read_text())
-    if record["data"] != manifest["sha256"]:
-        raise ValueError(f"{args.observations} was trained on other data than {args.manifest}")
-    model, training = record["recipe"]["model"], record["recipe"]["training"]
-    constants = {
+    lineage = json.loads(args.lineage)
+    expected = lineage.get("evaluate", {}).get("code") or args.code
+    lineage["evaluate"] = {"code": code_of("evaluate", expected)}
+    observations, trained = load_tensors(args.observations)
+    if trained["kind"] != "observations":
+        raise damaged(args.observations, f"it holds {trained['kind']}")
+    manifest, references = read_json(args.manifest), read_json(args.references)
+    for path, data in ((args.observations, trained["data"]), (args.references, references["data"])):
+        if data != manifest["sha256"]:
+            raise ValueError(f"{path} is of other data than {args.manifest}; delete it, run again")
+    own = {"recipe": trained["recipe"], "code": trained["code"]}
+    odd = differences(lineage.get("train", own), own)
+    if any(key.startswith("recipe") for key in odd):
+        raise ValueError(
+            f"{args.observations} was trained with another {odd[-1]}; delete it and run again"
+        )
+    if odd:
+        log.warning("%s was trained by other code than the code at hand", args.observations)
+    lineage["train"] = own
+    table = evaluate(observations, {**manifest, **references}, constants(trained["recipe"]))
+    log.info("%d evaluations at N = %d positions", len(table), manifest["probe"]["positions"])
+    write_text(args.output, table.to_csv(index=False, float_format="%.8g"))
+    measured = {key: trained[key] for key in MEASURED}
+    output, here = Path(args.output), environment()
+    write_record(
+        record_of(output), [output], lineage, data=trained["data"], evaluated=here, **measured
+    )
+
+
+def constants(recipe: dict) -> dict:
+    """What is the same in every row of a run."""
+    model, training = recipe["model"], recipe["training"]
+    return {
         "optimizer": training["optimizer"],
         "weights": model["weights"],
         "seed": training["seed"],
@@ -36,10 +70,6 @@ def main(argv: list[str] | None = None) -> None:
         "peak_lr": training["peak_lr"],
         "switch_step": training["wd_switch"],
     }
-    references = json.loads(Path(args.references).read_text())
-    table = evaluate(observations, {**manifest, **references}, constants)
-    log.info("%d evaluations at N = %d positions", len(table), manifest["probe"]["positions"])
-    write_text(args.output, table.to_csv(index=False, float_format="%.8g"))
 
 
 if __name__ == "__main__":

@@ -3,19 +3,20 @@
     python -m workflow.scripts.figures --inputs results/quick/h64_*.csv --title quick \\
         --outputs figures/unique_predictions.svg figures/loss.svg figures/pdr.png
 
-A file's stem names the figure, its suffix the format.
+A file's stem names the figure, its suffix the format. With --record, what produced them is written
+there.
 """
 
 import json
 from pathlib import Path
 
-import pandas as pd
-
 from bitnet.files import whole_file
-from bitnet.metrics import CSV_TYPES
 from bitnet.plots import FIGURES, METADATA, draw, save
+from bitnet.provenance import environment
+from bitnet.records import write_record
 from bitnet.states import Thresholds
-from workflow.scripts.cli import flags, log, parsed, run
+from workflow.scripts.cli import code_of, flags, log, parsed, run
+from workflow.scripts.tables import read_tables
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -26,9 +27,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--title", default="", help="title above each figure")
     parser.add_argument("--dpi", type=int, default=150, help="dots per inch of png")
     parser.add_argument("--outputs", nargs="+", required=True, help="files to write")
+    parser.add_argument("--record", help="JSON file to write")
     args = parsed(parser, argv)
     outputs = [_output(path) for path in args.outputs]
-    rows = pd.concat([pd.read_csv(path, dtype=CSV_TYPES) for path in args.inputs])
+    rows, _ = read_tables(args.inputs)
     thresholds = Thresholds(**json.loads(args.thresholds))
     names = {path.stem for path in outputs}
     figures = {name: draw(name, rows, thresholds, args.title) for name in names}
@@ -36,6 +38,16 @@ def main(argv: list[str] | None = None) -> None:
         with whole_file(path) as beside:
             save(figures[path.stem], beside, path.suffix[1:], args.dpi)
         log.info("%s", path)
+    if args.record:
+        lineage = {
+            "figures": {
+                "thresholds": json.loads(args.thresholds),
+                "title": args.title,
+                "dpi": args.dpi,
+                "code": code_of("figures", args.code),
+            }
+        }
+        write_record(Path(args.record), outputs, lineage, evaluated=environment())
 
 
 def _output(name: str) -> Path:

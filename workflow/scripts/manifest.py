@@ -4,12 +4,11 @@
         --sequence-length 128 --output manifest128.json
 """
 
-import json
 from pathlib import Path
 
-from bitnet.files import write_json
+from bitnet.files import read_json, sha256, write_json
 from bitnet.manifest import make_manifest
-from bitnet.tokenizer import Tokenizer
+from bitnet.tokenizer import open_tokenizer
 from workflow.scripts.cli import flags, log, parsed, run
 
 
@@ -21,9 +20,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--sequence-length", type=int, required=True, help="tokens of a window")
     parser.add_argument("--output", required=True, help="JSON file to write")
     args = parsed(parser, argv)
-    shards = json.loads(Path(args.shards).read_text())
-    folder = Path(args.shards).parent
-    manifest = make_manifest(folder, shards, Tokenizer(args.tokenizer), args.sequence_length)
+    shards, tokenizer = read_json(args.shards), open_tokenizer(args.tokenizer)
+    if sha256(args.tokenizer) != shards["tokenizer_sha256"]:
+        raise ValueError(f"{args.shards} was made with another tokenizer than {args.tokenizer}")
+    manifest = make_manifest(Path(args.shards).parent, shards, tokenizer, args.sequence_length)
     log.info("probe: N = %d positions of %s", manifest["probe"]["positions"], manifest["sha256"])
     write_json(args.output, manifest)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from bitnet.studies import Study, check
+from bitnet.reader import read_config
+from bitnet.studies import Study
 from workflow.scripts.cli import flags, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,9 +21,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("run", help="name of a run, or of a trunk")
     parser.add_argument("--config", default=str(ROOT / "config.yaml"), help="config file")
     args = parser.parse_args(argv)
-    config = yaml.safe_load(Path(args.config).read_text())
     schema = (ROOT / "workflow/schemas/config.schema.yaml").read_text()
-    check(config, yaml.safe_load(schema))
+    config = read_config(args.config, yaml.safe_load(schema))
     print(Study.of(config, args.study).recipe(args.run).to_json())
 
 

@@ -3,10 +3,9 @@
 python -m workflow.scripts.references --manifest manifest64.json --output references64.json
 """
 
-import json
 from pathlib import Path
 
-from bitnet.files import write_json
+from bitnet.files import read_json, write_json
 from bitnet.references import make_references
 from workflow.scripts.cli import flags, log, parsed, run
 
@@ -17,7 +16,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--manifest", required=True, help="manifest beside its shards")
     parser.add_argument("--output", required=True, help="JSON file to write")
     args = parsed(parser, argv)
-    manifest = json.loads(Path(args.manifest).read_text())
+    manifest = read_json(args.manifest)
     found = make_references(Path(args.manifest).parent, manifest)
     log.info("%s", found)
     write_json(args.output, found)

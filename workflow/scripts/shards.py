@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from bitnet.files import sha256, write_json
 from bitnet.shards import write_shard
-from bitnet.tokenizer import Tokenizer
+from bitnet.tokenizer import open_tokenizer
 from workflow.scripts.cli import flags, log, parsed, read_text, run
 
 
@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--corpus", default="", help="name of the corpus, for the record")
     parser.add_argument("--output", required=True, help="JSON file to write")
     args = parsed(parser, argv)
-    tokenizer = Tokenizer(args.tokenizer)
+    tokenizer = open_tokenizer(args.tokenizer)
     described = {
         "corpus": args.corpus,
         "vocab_size": tokenizer.vocab_size,

@@ -3,6 +3,8 @@
     python -m workflow.scripts.text --source '{"source": "stories", "seed": 0, \\
         "train_bytes": 8000000, "validation_bytes": 400000}' \\
         --train train.parquet --validation validation.parquet
+
+writes a .json beside each: its checksum.
 """
 
 import json
@@ -13,7 +15,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from bitnet.corpora import document_hash, documents
-from bitnet.files import whole_file
+from bitnet.files import sha256, whole_file, write_json
 from workflow.scripts.cli import flags, log, parsed, run
 
 SCHEMA = pa.schema([("text", pa.string())])
@@ -31,6 +33,8 @@ def main(argv: list[str] | None = None) -> None:
     with whole_file(args.validation) as validation, whole_file(args.train) as train:
         held_out = write(validation, capped(source, "validation", set()))
         write(train, capped(source, "train", held_out))
+    for path in (args.train, args.validation):
+        write_json(f"{path}.json", {"sha256": sha256(path)})
 
 
 def capped(source: dict, split: str, without: set[bytes]) -> Iterator[str]:

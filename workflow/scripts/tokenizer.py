@@ -2,12 +2,14 @@
 
 python -m workflow.scripts.tokenizer --text train.parquet --vocab-size 2048 --output t.model
 python -m workflow.scripts.tokenizer --model llama2.model --vocab-size 32000 --output t.model
+
+writes t.model.json beside it: size and checksum.
 """
 
 import shutil
 
 from bitnet.config import refuse
-from bitnet.files import whole_file
+from bitnet.files import sha256, whole_file, write_json
 from bitnet.tokenizer import Tokenizer, train_tokenizer
 from workflow.scripts.cli import flags, log, parsed, read_text, run
 
@@ -23,14 +25,15 @@ def main(argv: list[str] | None = None) -> None:
     args = parsed(parser, argv)
     if args.text:
         train_tokenizer(read_text(args.text), args.vocab_size, args.output)
-        log.info("trained %d pieces on %s", args.vocab_size, args.text)
-        return
-    pieces = Tokenizer(args.model).vocab_size
-    if pieces != args.vocab_size:
-        raise refuse("vocab_size", args.vocab_size, f"{pieces}, the size of {args.model}")
-    with whole_file(args.output) as beside:
-        shutil.copyfile(args.model, beside)
-    log.info("took %d pieces from %s", pieces, args.model)
+    else:
+        pieces = Tokenizer(args.model).vocab_size
+        if pieces != args.vocab_size:
+            raise refuse("vocab_size", args.vocab_size, f"{pieces}, the size of {args.model}")
+        with whole_file(args.output) as beside:
+            shutil.copyfile(args.model, beside)
+    described = {"vocab_size": args.vocab_size, "sha256": sha256(args.output)}
+    write_json(f"{args.output}.json", described)
+    log.info("%d pieces from %s", args.vocab_size, args.text or args.model)
 
 
 if __name__ == "__main__":

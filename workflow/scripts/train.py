@@ -4,80 +4,104 @@
     data=data/stories/bpe2048/manifest64.json
     python -m workflow.scripts.train --recipe "$(recipe h64)" --manifest $data --output models/h64
     python -m workflow.scripts.train --recipe "$(recipe h64_wd0)" --manifest $data \\
-        --trunk models/h64.trunk.pt --output models/h64_wd0
+        --trunk models/h64.trunk.safetensors --output models/h64_wd0
 
 writes <output>.safetensors (weights), <output>.observations.safetensors and, for a trunk,
-<output>.trunk.pt (all that its branches go on from). A recipe whose stage2_weight_decay is null is
-a trunk's. Interrupted, the same command goes on from <output>.state.
+<output>.trunk.safetensors (all that its branches go on from). A recipe whose stage2_weight_decay is
+null is a trunk's. Interrupted, the same command goes on from <output>.state.
 """
 
 import argparse
 import json
+import time
 from pathlib import Path
 
+import psutil
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from bitnet import probe
 from bitnet.checkpoint import load_state, save_state, save_weights
 from bitnet.config import Recipe
-from bitnet.device import DEVICES, claim, describe
-from bitnet.observations import load_observations, save_observations
+from bitnet.device import claim, describe
+from bitnet.files import read_json
 from bitnet.provenance import environment
 from bitnet.shards import open_shard
+from bitnet.tensors import save_tensors
 from bitnet.train import Stretch, train
-from workflow.scripts.cli import flags, log, parsed, run
+from workflow.scripts.cli import code_of, flags, log, parsed, run
 
 MEMORY_KEYS = "batch_size, sequence_length or hidden_size"
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Train, or find that it was done already."""
+    """Train, from wherever it was interrupted."""
     parser = flags(__doc__)
     parser.add_argument("--recipe", required=True, help="recipe as JSON")
     parser.add_argument("--manifest", required=True, help="manifest beside its shards")
-    parser.add_argument("--trunk", help=".trunk.pt to branch from")
+    parser.add_argument("--trunk", help=".trunk.safetensors to branch from")
     parser.add_argument("--output", required=True, help="path and stem of the files to write")
     parser.add_argument("--checkpoint-every", type=int, default=500, help="steps")
-    parser.add_argument("--device", default="auto", choices=DEVICES, help="where to train")
-    parser.add_argument("--code", default="", help="fingerprint of the code, for the record")
+    parser.add_argument("--device", default="auto", help="auto, cpu or a list like cuda:0,cuda:1")
     args = parsed(parser, argv)
     recipe = Recipe.from_json(args.recipe)
-    state = Path(f"{args.output}.state")
-    state.parent.mkdir(parents=True, exist_ok=True)
-    # A killed pipeline leaves its trainer alive: wait for it instead of training the same twice.
-    with FileLock(f"{state}.lock"), claim(args.device, recipe.training.threads) as device:
+    args.code = code_of("train", args.code)
+    output = Path(args.output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    c = recipe.training
+    with only_one(output), claim(args.device, c.threads, c.deterministic) as device:
         try:
-            train_one(args, recipe, state, device)
+            train_one(args, recipe, device)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and "memory" not in str(error):
                 raise
             raise ValueError(f"out of memory on {describe(device)}; lower {MEMORY_KEYS}") from None
-    Path(f"{state}.lock").unlink(missing_ok=True)
 
 
-def train_one(args: argparse.Namespace, recipe: Recipe, state: Path, device: torch.device) -> None:
+def only_one(output: Path) -> FileLock:
+    """The lock of a training, taken. A killed pipeline leaves its trainer alive: wait for it.
+
+    The empty file stays: whoever deletes a lock may delete the one that another waits for.
+    """
+    lock = FileLock(output.with_name(f".{output.name}.lock"))
+    try:
+        return lock.acquire(timeout=0).lock
+    except Timeout:
+        print(f"{output.name} is being trained by another process: waiting for it", flush=True)
+        return lock.acquire().lock
+
+
+def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device) -> None:
     """Train one stretch from where its state, its trunk or nothing leaves off."""
-    manifest = json.loads(Path(args.manifest).read_text())
+    manifest = read_json(args.manifest)
     if manifest["vocab_size"] != recipe.model.vocab_size:
         raise ValueError(
             f"vocab_size is {recipe.model.vocab_size}; allowed: {manifest['vocab_size']}, the "
             f"size of the tokenizer of {args.manifest}"
         )
-    c, name = recipe.training, Path(args.output).name
-    key = json.dumps([args.recipe, args.code, manifest["sha256"], describe(device)])
-    if is_done(args, key):
-        log.info("%s was trained already by a process that is now gone", name)
-        return
+    key = {
+        "recipe": json.loads(recipe.to_json()),
+        "code": args.code,
+        "data": manifest["sha256"],
+        "device": describe(device),
+    }
+    callers = psutil.Process().parents()[:2]  # the shell that was started for this, the pipeline
+    c, name, state = recipe.training, Path(args.output).name, Path(f"{args.output}.state")
     stretch = Stretch(recipe, device)
-    resume(stretch, args, state, key)
-    folder = Path(args.manifest).parent
-    validation = open_shard(folder, manifest["validation"])
+    resume(stretch, args.trunk, state, key)
+    folder, size = Path(args.manifest).parent, manifest["vocab_size"]
+    tokens = open_shard(folder, manifest["train"], size)
+    validation = open_shard(folder, manifest["validation"], size)
     last = c.steps if c.stage2_weight_decay is not None else c.wd_switch
+    first, began = stretch.step, time.perf_counter()
     unit = f"step/{c.batch_size * c.sequence_length}tok"
+
+    def save(now: dict[str, torch.Tensor]) -> None:
+        save_state(now, state, {**key, "kind": "state"})
+
     with tqdm(
-        total=last, initial=stretch.step, desc=name, unit=unit, disable=None, mininterval=0.5
+        total=last, initial=first, desc=name, unit=unit, disable=None, mininterval=0.5
     ) as bar:
 
         def report(step: int, loss: float, rate: float) -> None:
@@ -88,64 +112,71 @@ def train_one(args: argparse.Namespace, recipe: Recipe, state: Path, device: tor
 
         train(
             stretch,
-            open_shard(folder, manifest["train"]),
+            tokens,
             probe.windows(validation, manifest["probe"]),
             manifest["probe"]["positions"],
             last,
-            save=lambda now: save_state({**now, "key": key}, state),
+            save=save,
             save_every=args.checkpoint_every,
             report=report,
         )
     if stretch.diverged:
         log.warning("%s diverged at step %d: its loss is not finite", name, stretch.step)
-    write(stretch, args, manifest, key, device)
-    state.unlink(missing_ok=True)
-
-
-def is_done(args: argparse.Namespace, key: str) -> bool:
-    """Whether a trainer that outlived its pipeline has finished this very training meanwhile."""
-    try:
-        _, metadata = load_observations(f"{args.output}.observations.safetensors")
-    except ValueError:
-        return False
-    return metadata.get("key") == key
-
-
-def resume(stretch: Stretch, args: argparse.Namespace, state: Path, key: str) -> None:
-    """Load the state of an interrupted training of the same key, else the trunk if there is one."""
-    saved = load_state(state)
-    if saved is not None and saved.get("key") == key:
-        stretch.load_state_dict(saved)
-        log.info("resumed at step %d", stretch.step)
-        return
-    if state.exists():
-        log.info("%s is of another recipe, code, data or device: starting over", state)
-    if args.trunk:
-        trunk = load_state(args.trunk)
-        if trunk is None:
-            raise ValueError(f"trunk {args.trunk!r} cannot be used; delete it and run again")
-        stretch.load_state_dict(trunk)
-        log.info("branched from %s at step %d", args.trunk, stretch.step)
-
-
-def write(stretch: Stretch, args, manifest: dict, key: str, device: torch.device) -> None:
-    """Write what a finished stretch leaves, the observations last: they say that it is done."""
-    folder = Path(args.manifest).parent
-    validation = open_shard(folder, manifest["validation"])
-    inputs, targets = probe.inputs_and_targets(validation, manifest["probe"])
+    seconds = time.perf_counter() - began
+    trained = (stretch.step - first) * c.batch_size * c.sequence_length
     record = {
-        "key": key,
-        "recipe": json.loads(stretch.recipe.to_json()),
-        "code": args.code,
-        "data": manifest["sha256"],
-        "environment": environment(describe(device)),
+        **key,
+        "environment": {"device": key["device"], **environment()},
         "diverged": stretch.diverged,
+        "first_step": first,  # of the last piece, if there was more than one
+        "seconds": round(seconds, 1),
+        "tokens_per_second": round(trained / seconds),
     }
-    save_weights(stretch.model, f"{args.output}.safetensors", record)
+    inputs, targets = probe.inputs_and_targets(validation, manifest["probe"])
+    if orphaned := not all(parent.is_running() for parent in callers):
+        # The next pipeline deletes what an earlier one has not seen finished; not the state.
+        save(stretch.state_dict())
+    write(stretch, args.output, {"inputs": inputs, "targets": targets}, record)
+    if not orphaned:
+        state.unlink(missing_ok=True)
+
+
+def resume(stretch: Stretch, trunk: str | None, state: Path, key: dict) -> None:
+    """Load the state of an interrupted training of the same key, else the trunk if there is one."""
+    try:
+        saved, found = load_state(state)
+        if found == {**key, "kind": "state"}:
+            stretch.load_state_dict(saved)
+            log.info("resumed at step %d", stretch.step)
+            return
+        log.info("%s is of another recipe, code, data or device: starting over", state)
+    except FileNotFoundError:
+        pass
+    except ValueError as error:
+        log.warning("starting over: %s", error)
+    if trunk:
+        saved, found = load_state(trunk)
+        model, training = key["recipe"]["model"], key["recipe"]["training"]
+        own = {
+            **key,
+            "recipe": {"model": model, "training": {**training, "stage2_weight_decay": None}},
+            "kind": "trunk",
+        }
+        for part in ("kind", "recipe", "code", "data"):
+            if found.get(part) != own[part]:
+                raise ValueError(f"{trunk!r} is of another {part}; delete it and run again")
+        stretch.load_state_dict(saved)
+        log.info("branched from %s at step %d", trunk, stretch.step)
+
+
+def write(stretch: Stretch, output: str, positions: dict, record: dict) -> None:
+    """Write what a finished stretch leaves."""
+    save_weights(stretch.model, f"{output}.safetensors", {**record, "kind": "weights"})
     if stretch.recipe.training.stage2_weight_decay is None:
-        save_state(stretch.state_dict(), f"{args.output}.trunk.pt")
-    seen = {"inputs": inputs, "targets": targets, **stretch.observations()}
-    save_observations(seen, f"{args.output}.observations.safetensors", record)
+        state = stretch.state_dict()
+        save_state(state, f"{output}.trunk.safetensors", {**record, "kind": "trunk"})
+    seen = {**positions, **stretch.observations()}
+    save_tensors(f"{output}.observations.safetensors", seen, {**record, "kind": "observations"})
 
 
 if __name__ == "__main__":

@@ -3,18 +3,23 @@
     python -m workflow.scripts.verdict --inputs results/quick/h64_*.csv --question \\
         '{"treatment": 0, "control": 0.05, "headline": {"hidden_size": 64, "optimizer": "adam", \\
         "weights": "ternary"}}' --csv verdict.csv --markdown verdict.md
+
+writes verdict.provenance.json beside the output. Each CSV needs its own record beside it.
 """
 
 import json
-
-import pandas as pd
+import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 from bitnet.files import write_text
-from bitnet.metrics import CSV_TYPES
+from bitnet.provenance import environment
+from bitnet.records import record_of, write_record
 from bitnet.states import Thresholds
 from bitnet.verdict import judge
 from bitnet.verdict_text import markdown
-from workflow.scripts.cli import flags, parsed, run
+from workflow.scripts.cli import code_of, flags, log, parsed, run
+from workflow.scripts.tables import read_tables, warnings
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -27,11 +32,37 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--csv", required=True, help="CSV file to write")
     parser.add_argument("--markdown", required=True, help="Markdown file to write")
     args = parsed(parser, argv)
-    rows = pd.concat([pd.read_csv(path, dtype=CSV_TYPES) for path in args.inputs])
+    rows, records = read_tables(args.inputs)
     question, thresholds = json.loads(args.question), Thresholds(**json.loads(args.thresholds))
     cells = judge(rows, thresholds, question)
+    notes = warnings(records)
+    for note in notes:
+        log.warning(note)
+        print(f"warning: {note}", file=sys.stderr)
     write_text(args.csv, cells.to_csv(index=False, float_format="%.6g"))
-    write_text(args.markdown, markdown(cells, question, thresholds, args.title))
+    text = markdown(cells, question, thresholds, args.title, [*notes, made(records)])
+    write_text(args.markdown, text)
+    output = Path(args.csv)
+    lineage = {
+        "verdict": {
+            "question": question,
+            "thresholds": json.loads(args.thresholds),
+            "title": args.title,
+            "code": code_of("verdict", args.code),
+        }
+    }
+    write_record(record_of(output), [output, Path(args.markdown)], lineage, evaluated=environment())
+
+
+def made(records: Mapping[str, Mapping]) -> str:
+    """By what the rows were made, in one line."""
+    first = next(iter(records.values()))
+    code = ", ".join(f"{part} {first['lineage'][part]['code']}" for part in ("train", "evaluate"))
+    where = {key: first["environment"].get(key, "") for key in ("torch", "python", "device")}
+    return (
+        f"Made from data {first['data'][:12]} by code {code}; torch {where['torch']}, Python "
+        f"{where['python']}, {where['device']}."
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,116 @@
+# Functions only: how a result was made, and whether one that is there may stay.
+from snakemake.io import IOFile
+
+from workflow.lock import hold
+from workflow.recognise import bring_in_order, stale_outputs
+
+if workflow.is_main_process:
+    _alive = hold(Path(".snakemake"))  # until this process ends
+
+
+def lineage_of(wildcards):
+    """What a run's table is made from, a part a step."""
+    study = study_of(wildcards)
+    settings, source = study.settings, config["corpora"][study.corpus]
+    return {
+        "text": {"source": source, "code": code("text")},
+        "tokenizer": {
+            "tokenizer": settings["tokenizer"],
+            "vocab_size": settings["vocab_size"],
+            "code": code("tokenizer"),
+        },
+        "shards": {"code": code("shards")},
+        "manifest": {"sequence_length": study.sequence_length, "code": code("manifest")},
+        "references": {"code": code("references")},
+        "train": {"recipe": json.loads(recipe(wildcards)), "code": code("train")},
+        "evaluate": {"code": code("evaluate")},
+    }
+
+
+def lineage(wildcards):
+    """The same as one string that a rule can be judged by."""
+    return canonical(lineage_of(wildcards))
+
+
+def remembered(path):
+    """Whether Snakemake knows how a file was made, and so compares params itself."""
+    return workflow.persistence.metadata(IOFile(path)) is not None
+
+
+def recognise(record, expected, outputs):
+    """Whether Snakemake forgot these outputs and they may stay; what is stale is forced."""
+    *_, own = outputs.values()
+    if not workflow.is_main_process:
+        return False
+    stale = stale_outputs(Path(record), expected, outputs, remembered)
+    workflow.dag.forcefiles.update(stale)
+    there = all(Path(path).exists() for path in own)
+    return there and not stale and not all(map(remembered, own))
+
+
+def run_inputs(wildcards):
+    """What a run's table is made from; nothing where a committed one is there to stay.
+
+    Data and models of that one are not needed then, and are not made.
+    """
+    study, scope, run = study_of(wildcards), wildcards.scope, wildcards.run
+    encoded = f"data/{study.corpus}/{study.tokenizer}"
+    table, model = f"results/{scope}{run}.csv", f"models/{scope}{run}"
+    inputs = {
+        "observations": f"{model}.observations.safetensors",
+        "manifest": manifest(wildcards),
+        "references": references(wildcards),
+    }
+    outputs = {
+        "text": [f"data/{study.corpus}/train.parquet"],
+        "tokenizer": [f"{encoded}/tokenizer.model"],
+        "shards": [f"{encoded}/shards.json"],
+        "manifest": [inputs["manifest"]],
+        "references": [inputs["references"]],
+        "train": [trunk_state(wildcards), f"{model}.safetensors"],
+        "evaluate": [table, str(records.record_of(table))],
+    }
+    stays = recognise(records.record_of(table), lineage_of(wildcards), outputs)
+    return {} if stays and not Path(inputs["observations"]).exists() else inputs
+
+
+def recognise_verdict(wildcards):
+    """Look at a verdict and its record."""
+    made = {
+        "question": study_of(wildcards).question(),
+        "thresholds": config["verdict"],
+        "title": study_title(wildcards),
+        "code": code("verdict"),
+    }
+    outputs = [f"results/{wildcards.scope}verdict.{kind}" for kind in ("csv", "md")]
+    return recognise_study(wildcards, "verdict", made, outputs)
+
+
+def recognise_figures(wildcards):
+    """Look at a study's figures and their record."""
+    made = {
+        "thresholds": config["verdict"],
+        "title": figure_title(wildcards),
+        "dpi": config["figures"]["dpi"],
+        "code": code("figures"),
+    }
+    return recognise_study(wildcards, "figures", made, figures(wildcards.scope))
+
+
+def recognise_study(wildcards, part, made, outputs):
+    """Look at what is made of all tables of a study."""
+    record = f"results/{wildcards.scope}{part}.provenance.json"
+    outputs = [*outputs, record]
+    if recognise(record, {part: made}, {part: outputs}):
+        bring_in_order(outputs, run_tables(wildcards) + run_records(wildcards))
+    return []
+
+
+def recognise_provenance(wildcards):
+    """The list is made from records alone: only its date may mislead."""
+    scope = wildcards.scope
+    listing = f"results/{scope}provenance.json"
+    if workflow.is_main_process and not remembered(listing):
+        others = [f"results/{scope}{part}.provenance.json" for part in ("verdict", "figures")]
+        bring_in_order([listing], [*others, *run_records(wildcards)])
+    return []

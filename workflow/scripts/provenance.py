@@ -1,0 +1,36 @@
+"""List what produced each result of a study, from the records beside them.
+
+python -m workflow.scripts.provenance --inputs results/quick/*.provenance.json --output p.json
+"""
+
+from bitnet.files import checksum, read_json, write_json
+from workflow.scripts.cli import flags, parsed, run
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write one entry a file."""
+    parser = flags(__doc__)
+    parser.add_argument("--inputs", nargs="+", required=True, help="records")
+    parser.add_argument("--output", required=True, help="JSON file to write")
+    args = parsed(parser, argv)
+    found = {}
+    for path in args.inputs:
+        record = read_json(path)
+        found |= {
+            name: {"sha256": digest, **brief(record)} for name, digest in record["files"].items()
+        }
+    write_json(args.output, {"files": found})
+
+
+def brief(record: dict) -> dict:
+    """A record without what is long: a lineage by its code, a recipe by its hash."""
+    lineage = record["lineage"]
+    entry = {"code": {part: made["code"] for part, made in lineage.items()}}
+    if recipe := lineage.get("train", {}).get("recipe"):
+        entry["recipe"] = checksum(recipe)[:12]
+    rest = {key: value for key, value in record.items() if key not in ("files", "lineage")}
+    return {**entry, **rest}
+
+
+if __name__ == "__main__":
+    run(main)

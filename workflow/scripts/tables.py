@@ -1,0 +1,38 @@
+"""Tables of runs as judging reads them: each checked against its record, all against each other."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from bitnet.metrics import CSV_TYPES
+from bitnet.records import disagreements, read_record, unlike
+from workflow.scripts.cli import code_of
+
+
+def read_tables(paths: Sequence[str]) -> tuple[pd.DataFrame, dict[str, dict]]:
+    """Rows and records of runs; ValueError where one is not what was written, or of another kind.
+
+    Rows of other code, data or protocol than the rest are no sample of one study.
+    """
+    records = {Path(path).stem: read_record(path) for path in paths}
+    if odd := disagreements(records):
+        raise ValueError(
+            f"results do not belong together: {'; '.join(odd[:3])}; run snakemake again, or leave "
+            "some out"
+        )
+    return pd.concat([pd.read_csv(path, dtype=CSV_TYPES) for path in paths]), records
+
+
+def warnings(records: Mapping[str, Mapping]) -> list[str]:
+    """What a reader of the verdict must know of how its rows were made, a line each."""
+    lines = [f"Made under different conditions: {line}." for line in unlike(records)]
+    first = next(iter(records.values()))["lineage"]
+    for part in ("train", "evaluate"):
+        here, there = code_of(part, None), first[part]["code"]
+        if here != there:
+            lines.append(
+                f"Made by other code than the code at hand: {part} is {here} here, {there} in the "
+                "results."
+            )
+    return lines
