@@ -114,6 +114,9 @@ def _canonical(node: object) -> str:
 
     `ast.dump` is not: versions add empty fields and leave empty fields out.
     """
+    if isinstance(node, ast.JoinedStr):  # 3.12 ends a nested format, {x:{width}}, with ""
+        parts = [part for part in node.values if getattr(part, "value", None) != ""]
+        return f"JoinedStr({_canonical(parts)})"
     if isinstance(node, ast.AST):
         fields = [(k, v) for k, v in ast.iter_fields(node) if v is not None and v != []]
         inner = ",".join(f"{key}={_canonical(value)}" for key, value in fields)

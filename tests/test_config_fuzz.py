@@ -6,6 +6,7 @@ import datetime
 import math
 import random
 import re
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,10 @@ def whole(value, low: int, high: int) -> bool:
 
 
 def line(value, most: int = 1_000) -> bool:
-    return type(value) is str and len(value) <= most and (not value or value.isprintable())
+    """One line without controls, halves of characters or a turn of direction."""
+    odd = {"Cc", "Cs", "Zl", "Zp", "LRE", "LRO", "RLE", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+    kinds = [f(char) for char in value for f in (unicodedata.category, unicodedata.bidirectional)]
+    return type(value) is str and len(value) <= most and not odd & set(kinds)
 
 
 def assert_valid(config: dict) -> None:

@@ -1,5 +1,7 @@
 """What changes the fingerprint of a script, and what does not."""
 
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 
 from bitnet.provenance import code_fingerprint, environment, module_path
 
+ROOT = Path(__file__).parents[1]
 SCRIPT = '''"""Train."""
 
 import json
@@ -155,6 +158,9 @@ def test_moving_code_to_another_module_changes_it(project):
         "from .. import bitnet",
         "import importlib\nimportlib.import_module('bitnet.unrelated')",
         "from importlib import import_module\nimport_module('bitnet.unrelated')",
+        "import importlib as hidden\nhidden.import_module('bitnet.unrelated')",
+        "import runpy\nrunpy.run_module('bitnet.unrelated')",
+        "exec('import bitnet.unrelated')",
         "__import__('bitnet.unrelated')",
         "import bitnet.nowhere",
         "from bitnet.nowhere import something",
@@ -165,6 +171,32 @@ def test_an_import_that_cannot_be_followed_is_an_error_in_one_line(project, line
     with pytest.raises(ValueError, match="cannot be followed") as caught:
         fingerprint(project)
     assert "\n" not in str(caught.value)
+
+
+def test_the_init_of_a_package_counts(project):
+    (project / "bitnet/__init__.py").write_text("")
+    before = fingerprint(project)
+    (project / "bitnet/__init__.py").write_text("import bitnet.unrelated\n")
+    assert fingerprint(project) != before
+
+
+# What Python 3.12 and 3.13 print for these scripts must be what 3.11 prints: a clone on a machine
+# with another Python would find every result stale.
+OTHER_PYTHONS = [shutil.which(f"python3.{minor}") for minor in range(11, 16)]
+
+
+@pytest.mark.parametrize("python", filter(None, OTHER_PYTHONS))
+def test_every_python_finds_the_same_fingerprints(python):
+    scripts = ("train", "evaluate", "verdict", "figures", "text")
+    code = (
+        "from pathlib import Path; from bitnet.provenance import code_fingerprint as f\n"
+        f"print([f(Path({str(ROOT)!r}), 'workflow.scripts.' + s) for s in {scripts}])"
+    )
+    done = subprocess.run([python, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"{python} cannot run here")
+    own = [code_fingerprint(ROOT, f"workflow.scripts.{name}") for name in scripts]
+    assert done.stdout.strip() == str(own)
 
 
 def test_a_script_that_is_not_there_is_an_error(project):

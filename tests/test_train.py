@@ -139,6 +139,45 @@ def test_a_loss_that_is_not_finite_ends_the_run_as_diverged_and_is_recorded(data
     assert not np.isfinite(seen["nll"][-1]).any() and np.isfinite(seen["nll"][:-1]).all()
 
 
+def poisoned(stretch: Stretch, value: float, at: int) -> Stretch:
+    """A gradient of one weight becomes `value` in one step; its loss stays finite."""
+    weight = stretch.model.layers[0].mlp.down_proj.weight
+
+    def hook(gradient):
+        return torch.full_like(gradient, value) if stretch.step == at - 1 else gradient
+
+    weight.register_hook(hook)
+    return stretch
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("at", [14, STEPS])  # even where no later loss can show it
+def test_a_gradient_that_is_not_finite_ends_the_run_as_diverged(data, value, at):
+    stretch = run(poisoned(Stretch(recipe(), CPU), value, at), data)
+    assert stretch.diverged and stretch.step == -(-at // 10) * 10
+    seen = stretch.observations()
+    assert not np.isfinite(seen["grad_norm"][-1]) and np.isfinite(seen["grad_norm"][1:-1]).all()
+
+
+def test_a_diverged_trunk_is_not_trained_on(data):
+    trunk = run(poisoned(Stretch(recipe(stage2=None), CPU), float("nan"), 14), data, STEPS // 2)
+    branch = Stretch(recipe(), CPU)
+    branch.load_state_dict(trunk.state_dict())
+    run(branch, data)
+    assert branch.diverged and branch.step == 20
+
+
+@pytest.mark.parametrize("weights", ["ternary", "full_precision"])
+def test_a_text_of_one_repeated_token_is_learned_and_nothing_overflows(data, weights):
+    same = np.full(1_000, 7, dtype=np.uint16)
+    windows = np.full((16, 17), 7, dtype=np.int64)
+    stretch = Stretch(recipe(weights), CPU)
+    train(stretch, same, windows, POSITIONS, STEPS)
+    seen = stretch.observations()
+    assert not stretch.diverged and np.isfinite(seen["nll"]).all()
+    assert (seen["prediction"][-1] == 7).all() and seen["nll"][-1].mean() < 0.1
+
+
 def test_batches_and_start_follow_from_the_seed(data):
     first, again = (run(Stretch(recipe(), CPU), data, 10) for _ in range(2))
     other = run(Stretch(recipe(seed=4), CPU), data, 10)
