@@ -144,7 +144,7 @@ def _read_parquet(path: Path, source: Mapping) -> Iterator[str]:
             for batch in file.iter_batches(batch_size=1024, columns=[column]):
                 for text in batch.column(0).to_pylist():
                     yield _text(text, path, column)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, IndexError) as error:  # a damaged footer raises any of them
         raise CorpusError(f"file {str(path)!r} is no readable parquet: {_line(error)}") from None
 
 

@@ -28,11 +28,16 @@ def code_fingerprint(root: Path, module: str) -> str:
     while pending:
         name = pending.pop()
         if name not in parts:
-            path = module_path(root, name)
-            tree = ast.parse(path.read_bytes(), filename=str(path))
-            pending += sorted(_imports(tree, root, path)) + _packages(root, name)
-            parts[name] = _digest(tree, path.parent)
+            imports, parts[name] = _read(root, module_path(root, name))
+            pending += imports + _packages(root, name)
     return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()[:16]
+
+
+@cache
+def _read(root: Path, path: Path) -> tuple[list[str], str]:
+    """What a module imports of the project, and the digest of its code."""
+    tree = ast.parse(path.read_bytes(), filename=str(path))
+    return sorted(_imports(tree, root, path)), _digest(tree, path.parent)
 
 
 def _packages(root: Path, name: str) -> list[str]:

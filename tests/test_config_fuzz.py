@@ -17,7 +17,7 @@ from bitnet.config import Recipe
 from bitnet.reader import read_config
 from bitnet.states import Thresholds
 from bitnet.studies import Study
-from tests.test_pipeline import SNAKEMAKE, call, copy_project
+from tests.project import SNAKEMAKE, call, copy_project
 from tests.test_studies import RULES
 
 ROOT = Path(__file__).parents[1]

@@ -76,7 +76,7 @@ def test_columns_are_in_the_promised_order():
     rows = evaluate(observe([1, 2], [2, 3], [2, 2]), manifest(2), CONSTANTS)
     assert tuple(rows.columns) == COLUMNS
     assert list(COLUMNS[:5]) == ["Step", "Loss", "UniquePredictions", "LR", "WD"]
-    assert COLUMNS[-1] == "Blind" and len(COLUMNS) == len(set(COLUMNS)) == 37
+    assert COLUMNS[-1] == "Blind" and len(COLUMNS) == len(set(COLUMNS)) == 36
 
 
 def test_counts_shares_and_copies_of_four_positions():

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,53 +9,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bitnet.metrics import COLUMNS, CSV_TYPES
+from bitnet.metrics import CSV_TYPES
+from tests.project import ENVIRONMENT, ROOT, SNAKEMAKE, TINY, call, copy_project, jobs, snakemake
 
-ROOT = Path(__file__).parents[1]
-SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
-ENVIRONMENT = {**os.environ, "PATH": f"{Path(SNAKEMAKE).parent}{os.pathsep}{os.environ['PATH']}"}
 NUMBERS = b"\n<|endoftext|>\n".join(b"number %d" % i for i in range(300))  # few different words
 DATA = {"text", "tokenizer", "shards", "manifest", "references"}
 CHAIN = {*DATA, "trunk", "branch", "evaluate"}
 
 
-def copy_project(to: Path) -> Path:
-    """What a clone holds, without what was made in the checkout."""
-    made = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.csv", ".*_cache")
-    for name in ("bitnet", "workflow", "profiles"):
-        shutil.copytree(ROOT / name, to / name, ignore=made)
-    (to / "tests").mkdir()
-    for name in ("Snakefile", "config.yaml", ".gitignore", "tests/tiny.yaml"):
-        shutil.copy(ROOT / name, to / name)
-    return to
-
-
 @pytest.fixture
 def project(tmp_path):
     return copy_project(tmp_path)
-
-
-def call(folder: Path, *arguments: str, env=None) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        arguments,
-        cwd=folder,
-        env=env or ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
-def snakemake(folder: Path, *arguments: str, env=None) -> str:
-    done = call(folder, SNAKEMAKE, *arguments, env=env)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def jobs(output: str) -> dict[str, int]:
-    """Jobs a rule, from the table that Snakemake prints last."""
-    table = output[output.rindex("Job stats:") :].split("\n\n")[0].splitlines()[3:]
-    return {line.split()[0]: int(line.split()[1]) for line in table}
 
 
 def script(name: str, *arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess:
@@ -125,6 +88,14 @@ def test_a_target_that_cannot_be_is_refused_in_one_line(project, target, words):
     assert all(word in line for word in words), done.stderr
 
 
+def test_a_tokenizer_that_is_not_there_is_refused_in_one_line(project):
+    config = project / "config.yaml"
+    config.write_text(config.read_text().replace("tokenizer: bpe", "tokenizer: absent.model"))
+    done = call(project, SNAKEMAKE, "-n", "quick")
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert "tokenizer is 'absent.model'; allowed: bpe" in done.stderr.splitlines()[-1]
+
+
 def test_a_config_with_an_unknown_key_is_refused_before_anything_is_made(project):
     config = project / "config.yaml"
     config.write_text(config.read_text().replace("batch_size: 4", "batchsize: 4"))
@@ -134,41 +105,14 @@ def test_a_config_with_an_unknown_key_is_refused_before_anything_is_made(project
     assert not (project / "data").exists()
 
 
-def commit(project: Path) -> None:
-    git = ("git", "-c", "user.name=a", "-c", "user.email=a@b")
-    for arguments in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "clone")):
-        assert call(project, *git, *arguments).returncode == 0
-
-
-@pytest.mark.slow
-def test_a_study_is_built_from_nothing_and_its_verdict_printed(project):
-    commit(project)
-    output = snakemake(project, "quick", "--cores", "2", "--configfile", "tests/tiny.yaml")
-    assert "to train: 2 x stage 1 and 4 x stage 2" in output
-    verdict = (project / "results/quick/verdict.md").read_text()
-    assert verdict.split("## Legend")[0].strip() in output
-    assert "Open: results/quick/verdict.md" in output
-    cells = pd.read_csv(project / "results/quick/verdict.csv")
-    assert len(cells) == 2 and set(cells["Outcome"]) == {"no verdict"}  # one seed
-    changed = call(project, "git", "status", "--porcelain").stdout.splitlines()
-    assert changed and all(line[3:].startswith("results/") for line in changed), changed
-    for path in (project / "results/quick").glob("h16_*.csv"):
-        rows = pd.read_csv(path, dtype=CSV_TYPES)
-        assert tuple(rows.columns) == COLUMNS
-        assert rows["Step"].tolist() == [0, 10, 20, 30, 40]
-        assert rows["WD"].tolist()[:3] == [0.1] * 3 and rows["N"].unique().tolist() == [4096]
-    again = snakemake(project, "-n", "quick", "--configfile", "tests/tiny.yaml")
-    assert "Nothing to be done" in again
-
-
 @pytest.mark.slow
 def test_a_run_of_the_main_study_is_built_by_its_name(project):
-    tiny = ("--configfile", "tests/tiny.yaml", "--cores", "1", "--resources", "gpu=1")
-    snakemake(project, "results/h256_wd0.csv", *tiny)
+    snakemake(project, "results/h256_wd0.csv", *TINY, "--cores", "1", "--resources", "gpu=1")
     rows = pd.read_csv(project / "results/h256_wd0.csv", dtype=CSV_TYPES)
     assert list(rows.columns[:5]) == ["Step", "Loss", "UniquePredictions", "LR", "WD"]
     assert rows["HiddenSize"].unique() == [256] and rows["WD"].iloc[-1] == 0
-    assert sorted(p.name for p in (project / "results").iterdir()) == ["h256_wd0.csv"]
+    made = sorted(path.name for path in (project / "results").iterdir())
+    assert made == ["h256_wd0.csv", "h256_wd0.provenance.json"]
 
 
 @pytest.mark.slow
@@ -176,8 +120,9 @@ def test_a_diverged_run_is_recorded_and_the_pipeline_goes_on(project):
     config = project / "tests/tiny.yaml"
     wild = "evaluate_every: 10, peak_lr: 1.0e+38}"
     config.write_text(config.read_text().replace("evaluate_every: 10}", wild))
-    output = snakemake(project, "quick", "--cores", "2", "--configfile", "tests/tiny.yaml")
-    assert "diverged" in output
+    snakemake(project, "results/quick/h16_wd0.csv", "--cores", "1", *TINY)
+    record = json.loads((project / "results/quick/h16_wd0.provenance.json").read_text())
+    assert record["diverged"] is True
     rows = pd.read_csv(project / "results/quick/h16_wd0.csv", dtype=CSV_TYPES)
     assert rows["ValLoss"].isna().iloc[-1]
 
@@ -191,7 +136,7 @@ def test_real_files_go_from_text_to_a_table(project, real_data):
     config = config.replace("corpora:\n", f"corpora:\n  mine: {json.dumps(block)}\n", 1)
     (project / "config.yaml").write_text(config)
     target = "results/quick@mine/h16_wd0_adamw.csv"
-    snakemake(project, target, "--cores", "1", "--configfile", "tests/tiny.yaml")
+    snakemake(project, target, "--cores", "1", *TINY)
     rows = pd.read_csv(project / target, dtype=CSV_TYPES)
     assert rows["ValLoss"].iloc[-1] < rows["ValLoss"].iloc[0]
 
@@ -236,7 +181,7 @@ def refused_before_training(project: Path, change: dict, words: list[str]) -> No
         settings.replace("vocab_size: 512", f"vocab_size: {size}")
     )
     target = "results/quick@mine/h16_wd0.csv"
-    done = call(project, SNAKEMAKE, target, "--cores", "1", "--configfile", "tests/tiny.yaml")
+    done = call(project, SNAKEMAKE, target, "--cores", "1", *TINY)
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.returncode != 0 and len(errors) == 1, done.stderr
     assert all(word in errors[0] for word in words), errors
@@ -265,7 +210,8 @@ def test_running_out_of_memory_is_one_line_that_names_the_keys_to_lower(tmp_path
 
 
 @pytest.mark.parametrize(
-    "name", sorted(p.stem for p in (ROOT / "workflow/scripts").glob("*.py") if p.stem != "cli")
+    "name",
+    sorted({p.stem for p in (ROOT / "workflow/scripts").glob("*.py")} - {"cli", "tables"}),
 )
 def test_every_script_explains_itself_without_snakemake(name):
     done = script(name, "--help")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bitnet.provenance import code_fingerprint, environment, module_path
+from bitnet.provenance import _read, code_fingerprint, environment, module_path
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = '''"""Train."""
@@ -53,6 +53,7 @@ def project(tmp_path) -> Path:
 def fingerprint(project: Path, module: str = TRAIN) -> str:
     """The fingerprint now: it is kept for a process, whose code does not change."""
     code_fingerprint.cache_clear()
+    _read.cache_clear()
     return code_fingerprint(project, module)
 
 
@@ -185,7 +186,7 @@ def test_the_init_of_a_package_counts(project):
 OTHER_PYTHONS = [shutil.which(f"python3.{minor}") for minor in range(11, 16)]
 
 
-@pytest.mark.parametrize("python", filter(None, OTHER_PYTHONS))
+@pytest.mark.parametrize("python", [path for path in OTHER_PYTHONS if path])
 def test_every_python_finds_the_same_fingerprints(python):
     scripts = ("train", "evaluate", "verdict", "figures", "text")
     code = (

@@ -19,6 +19,8 @@ from bitnet.records import (
 )
 from workflow.recognise import bring_in_order, stale_outputs
 from workflow.scripts import provenance, verdict
+from workflow.scripts.cli import code_of
+from workflow.scripts.tables import warnings
 
 
 def record(hidden=64, decay=0.0, optimizer="adam", weights="ternary", lr=1.5e-3, seed=0) -> dict:
@@ -90,6 +92,14 @@ def test_another_device_or_version_is_mentioned_not_refused(grid):
     assert disagreements(grid) == []
     device, torch = unlike(grid)
     assert f"device is H100 in {odd} and cpu in" in device and "2.11.0" in torch
+
+
+def test_rows_of_other_code_than_the_code_at_hand_are_announced():
+    here = {part: {"code": code_of(part, None)} for part in ("train", "evaluate")}
+    assert warnings({"h64_wd0": {**record(), "lineage": here}}) == []
+    first, second = warnings({"h64_wd0": record()})
+    assert f"train is {here['train']['code']} here, c in the results" in first
+    assert "evaluate is" in second
 
 
 def write(folder, name, found) -> str:

@@ -1,4 +1,4 @@
-"""What runs again after an edit: exactly what the edit touches, here and in a fresh clone.
+"""What is built, and what runs again: exactly what an edit or a fault touches, in a clone too.
 
 One tiny study and one run of another are built once; every test edits something, reads the jobs
 that `snakemake -n` lists, and takes the edit back.
@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
-from tests.test_pipeline import call, commit, copy_project, jobs, snakemake
+from bitnet.metrics import COLUMNS, CSV_TYPES
+from tests.project import SNAKEMAKE, TINY, call, commit, copy_project, jobs, snakemake
 
 pytestmark = pytest.mark.slow
 
-TINY = ("--configfile", "tests/tiny.yaml", "--cores", "2")
 OTHER = "results/h16_wd0.csv"  # of the study wd_fix: 1 trunk, 1 branch
 JUDGE = {"verdict": 1, "figures": 1, "provenance": 1}
 RUNS = {"trunk": 3, "branch": 5, "evaluate": 5, **JUDGE}
@@ -27,15 +28,16 @@ NOTHING: dict[str, int] = {}
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
-    project = copy_project(tmp_path_factory.mktemp("built"))
-    snakemake(project, "quick", OTHER, *TINY)
+    project = copy_project(tmp_path_factory.mktemp("built") / "project")
+    commit(project)
+    output = snakemake(project, "quick", OTHER, *TINY, "--cores", "2")
+    (project.parent / "output.log").write_text(output)
     return project
 
 
 @pytest.fixture(scope="module")
 def clone(built, tmp_path_factory) -> Path:
     """Committed results, and nothing that git does not keep."""
-    (built / ".gitignore").write_text("/data/\n/models/\n/logs/\n/.snakemake/\n__pycache__/\n")
     commit(built)
     to = tmp_path_factory.mktemp("cloned") / "clone"
     assert call(built, "git", "clone", "-q", str(built), str(to)).returncode == 0
@@ -78,6 +80,23 @@ def sort_keys(text: str) -> str:
 
 def reformat(text: str) -> str:
     return re.sub(r"^( *)return (.+[^,(\[{])$", r"\1return (  \2  )", text, flags=re.MULTILINE)
+
+
+def test_a_study_is_built_from_nothing_and_its_verdict_printed(built):
+    project, output = built, (built.parent / "output.log").read_text()
+    assert "to train: 3 x stage 1 and 5 x stage 2" in output
+    verdict = (project / "results/quick/verdict.md").read_text()
+    assert verdict.split("## Legend")[0].strip() in output
+    assert "Open: results/quick/verdict.md" in output
+    cells = pd.read_csv(project / "results/quick/verdict.csv")
+    assert len(cells) == 2 and set(cells["Outcome"]) == {"no verdict"}  # one seed
+    changed = call(project, "git", "status", "--porcelain").stdout.splitlines()
+    assert changed and all(line[3:].startswith("results/") for line in changed), changed
+    for path in (project / "results/quick").glob("h16_*.csv"):
+        rows = pd.read_csv(path, dtype=CSV_TYPES)
+        assert tuple(rows.columns) == COLUMNS
+        assert rows["Step"].tolist() == [0, 10, 20, 30, 40]
+        assert rows["WD"].tolist()[:3] == [0.1] * 3 and rows["N"].unique().tolist() == [4096]
 
 
 NEUTRAL = {
@@ -204,8 +223,66 @@ def test_what_is_stale_in_a_clone_is_rebuilt_and_then_rests(clone):
     untouched = (clone / OTHER).stat().st_mtime_ns
     file, change, _ = EDITS["one more seed"]
     with edited(clone, file, change):
-        output = snakemake(clone, "quick", OTHER, *TINY)
+        output = snakemake(clone, "quick", OTHER, *TINY, "--cores", "2")
         assert "to train: 2 x stage 1 and 4 x stage 2" in output
         assert planned(clone) == NOTHING
         assert len(list((clone / "results/quick").glob("h16_*seed1*.csv"))) == 4
     assert (clone / OTHER).stat().st_mtime_ns == untouched
+
+
+# --- damage: a build that meets it says what to do, and that is enough ---
+
+
+def flip_middle(path: Path) -> None:
+    changed = bytearray(path.read_bytes())
+    changed[len(changed) // 2] ^= 1
+    path.write_bytes(changed)
+
+
+def errors(project: Path, *arguments: str) -> list[str]:
+    """What a build ends with, a line each; no traceback beside it."""
+    done = call(project, SNAKEMAKE, *arguments)
+    assert done.returncode != 0 and "Traceback" not in done.stderr, done.stderr
+    return sorted(line for line in done.stderr.splitlines() if line.startswith("error: "))
+
+
+def test_a_damaged_file_is_made_again_as_its_refusal_says(built):
+    project, tiny = built, (*TINY, "--cores", "2")
+    target, other = "results/quick/h16_wd0.csv", "results/quick/h16_wd0_adamw.csv"
+    kept = [*project.glob("results/quick/h16_*.csv"), *project.glob("data/**/*.*")]
+    before = {path: path.read_bytes() for path in kept if path.is_file()}
+    assert len(before) == 4 + 4 + 2 + 3 + 2  # tables; text, tokenizer, shards, manifest, references
+
+    # A table and a record are made again unasked.
+    flip_middle(project / target)
+    flip_middle((project / other).with_suffix(".provenance.json"))
+    said = snakemake(project, target, other, *tiny)
+    assert f"{target} is not as it was written" in said and "adamw.provenance.json is dam" in said
+    assert {path: path.read_bytes() for path in before} == before
+
+    # A trunk and what was observed: delete it and run again.
+    (project / target).unlink()
+    (project / "models/quick/h16_wd0.observations.safetensors").unlink()
+    (project / other).unlink()
+    damaged = ["h16.trunk.safetensors", "h16_wd0_adamw.observations.safetensors"]
+    for name in damaged:
+        flip_middle(project / "models/quick" / name)
+    lines = errors(project, target, other, "--keep-going", *tiny)
+    for name, line in zip(damaged, lines, strict=True):
+        assert f"models/quick/{name}' is damaged" in line and "delete it and run again" in line
+        (project / "models/quick" / name).unlink()
+    snakemake(project, target, other, *tiny)
+    assert {path: path.read_bytes() for path in before} == before
+
+    # A shard: run again with --forcerun shards.
+    (project / target).unlink()
+    (project / "models/quick/h16_wd0.observations.safetensors").unlink()
+    [shard] = project.glob("data/stories/*/train.bin")
+    flip_middle(shard)
+    [line] = errors(project, target, *tiny)
+    assert f"{shard.relative_to(project)}' is damaged" in line
+    assert line.endswith("; run again with --forcerun shards")
+    snakemake(project, target, *tiny, "--forcerun", "shards")
+    assert {path: path.read_bytes() for path in before} == before
+
+    snakemake(project, "quick", "results/h16_wd0.csv", *tiny)  # as it was found

@@ -47,7 +47,7 @@ def check_writable(*folders):
     for folder in folders:
         there = next(path for path in (Path(folder), Path()) if path.exists())
         if not os.access(there, os.W_OK):
-            sys.exit(f"error: the folder {folder} cannot be written; allowed: one that you may write to")
+            sys.exit(f"error: the folder {folder} cannot be written; allowed: one you may write to")
 
 
 if workflow.is_main_process and not workflow.dryrun:
@@ -183,6 +183,8 @@ def tokenizer_origin(wildcards):
     """File that a tokenizer is trained on or taken from, and what describes it."""
     kind, _ = tokenizer_settings(wildcards)
     text = f"data/{wildcards.corpus}/train.parquet"
+    if kind != "bpe" and not Path(kind).is_file():
+        sys.exit(f"error: tokenizer is {kind!r}; allowed: bpe, or the path of a file that is there")
     return [text, f"{text}.json"] if kind == "bpe" else [kind]
 
 
