@@ -13,9 +13,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from snakemake.cli import parse_size_in_bytes
 
 from bitnet.metrics import COLUMNS, CSV_TYPES
-from tests.project import SNAKEMAKE, TINY, call, commit, copy_project, jobs, snakemake
+from tests.project import ROOT, SNAKEMAKE, TINY, call, commit, copy_project, jobs, snakemake
 
 pytestmark = pytest.mark.slow
 
@@ -170,6 +171,14 @@ def test_touching_every_file_runs_nothing(built):
         if path.is_file() and ".snakemake" not in path.parts and ".git" not in path.parts:
             os.utime(path)
     assert planned(built) == NOTHING
+
+
+@pytest.mark.parametrize("profile", ["default", "slurm"])
+def test_contents_are_compared_of_the_largest_trunk_too(profile):
+    settings = yaml.safe_load((ROOT / f"profiles/{profile}/config.yaml").read_text())
+    parameters, moments, size = 95_367_936, 2, 4
+    limit = parse_size_in_bytes(settings["max-checksum-file-size"])
+    assert limit > parameters * (1 + moments) * size > parse_size_in_bytes("1MB")
 
 
 @pytest.mark.parametrize("name", EDITS)
