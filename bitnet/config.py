@@ -9,7 +9,9 @@ import json
 import math
 from dataclasses import dataclass
 
-OPTIMIZERS = ("adam", "adamw")
+# Adam with weight decay that is coupled to the gradient or apart from it, of everything or of the
+# matrices inside the layers; the last one decays by WD itself, not by LR x WD.
+OPTIMIZERS = ("adam", "adamw", "adam-matrices", "adamw-all", "adamw-unscaled")
 WEIGHTS = ("ternary", "full_precision")
 ACTIVATIONS = ("swiglu", "relu2")
 MOST_EVALUATIONS = 10_000  # of one run: each keeps some 50 KB
@@ -127,7 +129,7 @@ class TrainConfig:
     sequence_length: int
     """Tokens a sequence."""
     optimizer: str
-    """adam (coupled L2 on all parameters) or adamw (decoupled decay of linear matrices)."""
+    """One of OPTIMIZERS: adam couples L2 on all parameters, adamw decays matrices apart."""
     peak_lr: float
     """Learning rate at the end of the warm-up."""
     switch_lr: float
@@ -146,6 +148,10 @@ class TrainConfig:
     beta2: float = 0.95
     gradient_clip: float = 1.0
     """Largest gradient norm."""
+    label_smoothing: float = 0.0
+    """Share of the target's probability that is spread over the vocabulary."""
+    shuffled: bool = False
+    """Positive control: tokens drawn one by one, so that no context says anything."""
     evaluate_every: int = 1000
     """Steps between two evaluations at the probe."""
     evaluate_at: tuple[int, ...] = ()
@@ -176,6 +182,8 @@ class TrainConfig:
             value = getattr(self, key)
             if value is not None and not 0 <= value < math.inf:
                 raise refuse(key, value, "a number of at least 0")
+        if not 0 <= self.label_smoothing < 1:
+            raise refuse("label_smoothing", self.label_smoothing, "at least 0 and below 1")
         for key in ("peak_lr", "gradient_clip"):
             if not 0 < getattr(self, key) < math.inf:
                 raise refuse(key, getattr(self, key), "a number above 0")

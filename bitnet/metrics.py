@@ -36,6 +36,14 @@ MEASURED = (
     "GradNorm",
     "WeightNorm",
     "EmbedNorm",
+    "HeadNorm",
+    "Gain",
+    "LinearGradNorm",
+    "EmbedGradNorm",
+    "GainGradNorm",
+    "EffectiveLR",
+    "NearThreshold",
+    "HiddenCosine",
 )
 CONSTANT = (
     "Optimizer",
@@ -44,6 +52,8 @@ CONSTANT = (
     "HiddenSize",
     "Stage2WD",
     "PeakLR",
+    "Stage1WD",
+    "Variant",
     "SwitchStep",
     "N",
     "VocabSize",
@@ -59,9 +69,8 @@ CONSTANT = (
 COLUMNS = MEASURED + CONSTANT
 
 # Twelve hex digits may look like an integer or like 1e5: read the hash as text.
-CSV_TYPES = {"DataHash": str}
+CSV_TYPES = {"DataHash": str, "Variant": str}
 
-LEGACY_POSITIONS = 20  # contexts counted by the original test_model_scaling.py
 HASH_DIGITS = 12
 
 # Columns that are recorded as they are.
@@ -76,6 +85,13 @@ RECORDED = {
     "GradNorm": "grad_norm",
     "WeightNorm": "weight_norm",
     "EmbedNorm": "embed_norm",
+    "HeadNorm": "head_norm",
+    "Gain": "gain",
+    "LinearGradNorm": "linear_grad_norm",
+    "EmbedGradNorm": "embed_grad_norm",
+    "GainGradNorm": "gain_grad_norm",
+    "NearThreshold": "near_threshold",
+    "HiddenCosine": "hidden_cosine",
 }
 
 
@@ -100,14 +116,6 @@ def top_share(ids: np.ndarray) -> float:
     return float(np.unique(ids, return_counts=True)[1].max() / len(ids))
 
 
-def legacy_positions(positions: int) -> np.ndarray:
-    """Indices of 20 (or all, if fewer) of the probe's positions, evenly spaced, ends included.
-
-    The original script drew 20 random contexts; Unique20 exists for comparison with it only.
-    """
-    return np.linspace(0, positions - 1, min(LEGACY_POSITIONS, positions)).round().astype(int)
-
-
 def evaluate(
     observations: Mapping[str, np.ndarray], manifest: Mapping, constants: Mapping
 ) -> pd.DataFrame:
@@ -116,12 +124,14 @@ def evaluate(
     observations, for E evaluations at N probe positions:
         inputs, targets (N,) ids; prediction (E, N) argmax ids; nll (E, N) and entropy (E, N) of
         each predicted distribution, nats; mean_entropy (E,) entropy of the mean predicted
-        distribution, nats; step, loss (nats, NaN at step 0), lr, wd, flip_rate, zero_share,
-        abs_mean, grad_norm, weight_norm, embed_norm (E,).
+        distribution, nats; legacy_prediction (E, 20) argmax ids after 20 random contexts of 8
+        ids, the original script's whole sample; and what RECORDED names, (E,) each: loss in nats
+        as it was minimised, norms of gradients before clipping (NaN at step 0).
     manifest: vocab_size, sha256, probe {positions, bytes}, references {unigram, bigram, trigram:
         {loss, unique_predictions, pdr}}, blind.
     constants: optimizer, weights, seed, hidden_size, stage2_weight_decay (None for a trunk),
-        peak_lr, switch_step.
+        peak_lr, stage1_weight_decay, variant (what else is unlike the study's protocol),
+        switch_step.
 
     A diverged model's NaN reaches ValLoss, BitsPerByte and MutualInformation; what is counted
     from argmaxes stays a count. Raises ValueError where shapes or ids cannot be right.
@@ -131,7 +141,6 @@ def evaluate(
     inputs, targets, prediction = seen["inputs"], seen["targets"], seen["prediction"]
     nll = seen["nll"].astype(np.float64)  # a float32 sum of 4,096 terms loses digits
     uncertainty = seen["entropy"].astype(np.float64).mean(axis=1)
-    legacy = legacy_positions(len(targets))
     values = {column: seen[name] for column, name in RECORDED.items()} | {
         "UniquePredictions": [unique(ids) for ids in prediction],
         "UniqueTargets": unique(targets),
@@ -141,7 +150,9 @@ def evaluate(
         "Top1Share": [top_share(ids) for ids in prediction],
         "CopyShare": (prediction == inputs).mean(axis=1),
         "MutualInformation": seen["mean_entropy"].astype(np.float64) - uncertainty,
-        "Unique20": [unique(ids[legacy]) for ids in prediction],
+        "Unique20": [unique(ids) for ids in seen["legacy_prediction"]],
+        # An Adam step moves a weight by about LR: how far that is, in units of the mean |weight|.
+        "EffectiveLR": seen["lr"] / seen["abs_mean"],
     }
     values |= _constant_columns(manifest, constants)
     return pd.DataFrame(values, columns=list(COLUMNS))
@@ -159,6 +170,8 @@ def _constant_columns(manifest: Mapping, constants: Mapping) -> dict:
         "HiddenSize": constants["hidden_size"],
         "Stage2WD": np.nan if decay is None else float(decay),
         "PeakLR": constants["peak_lr"],
+        "Stage1WD": float(constants["stage1_weight_decay"]),
+        "Variant": constants["variant"],
         "SwitchStep": constants["switch_step"],
         "N": manifest["probe"]["positions"],
         "VocabSize": manifest["vocab_size"],
@@ -179,10 +192,11 @@ def _check(seen: Mapping[str, np.ndarray], manifest: Mapping) -> None:
     shapes = dict.fromkeys(("inputs", "targets"), (positions,))
     shapes |= dict.fromkeys(("prediction", "nll", "entropy"), (evaluations, positions))
     shapes |= dict.fromkeys((*RECORDED.values(), "mean_entropy"), (evaluations,))
+    shapes["legacy_prediction"] = (evaluations, *seen["legacy_prediction"].shape[1:])
     for name, shape in shapes.items():
         if seen[name].shape != shape:
             raise ValueError(f"observation {name} has shape {seen[name].shape}, not {shape}")
-    for name in ("inputs", "targets", "prediction"):
+    for name in ("inputs", "targets", "prediction", "legacy_prediction"):
         ids = seen[name]
         if ids.size and not 0 <= ids.min() <= ids.max() < manifest["vocab_size"]:
             raise ValueError(

@@ -5,10 +5,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bitnet.optim import linear_weights
+from bitnet.optim import linear_weights, parts
 from bitnet.quant import ternary_codes
 
 LOGITS_AT_ONCE = 2**22  # elements of a chunk of logits: 16 MB in float32
+LEGACY_CONTEXTS, LEGACY_LENGTH = 20, 8  # of random ids: what the original script counted over
+THRESHOLD, NEAR = 0.5, 0.1  # of |w| / mean|w|, where a weight rounds to 0 or 1
 
 
 @torch.no_grad()
@@ -16,16 +18,19 @@ def observe(model: nn.Module, windows: torch.Tensor, positions: int) -> dict[str
     """Read a model at the probe's windows (count, length + 1).
 
     Returns prediction (N,) argmax ids, nll (N,) nats and entropy (N,) nats of each predicted
-    distribution, and mean_entropy () nats of the mean predicted distribution; N = positions. Logits
-    are taken in float32 and the mean in float64.
+    distribution, mean_entropy () nats of the mean predicted distribution, and hidden_cosine (), the
+    mean cosine of two positions' last hidden states; N = positions. Logits are taken in float32,
+    means in float64. legacy_prediction (20,) is what random contexts are followed by.
     """
     vocab_size = model.config.vocab_size
     per_chunk = max(1, LOGITS_AT_ONCE // (vocab_size * (windows.shape[1] - 1)))
     seen: dict[str, list] = {"prediction": [], "nll": [], "entropy": []}
     total = torch.zeros(vocab_size, dtype=torch.float64, device=windows.device)
+    direction = torch.zeros(model.config.hidden_size, dtype=torch.float64, device=windows.device)
     left = positions
     for chunk in windows.split(per_chunk):
-        logits = model(chunk[:, :-1]).float().flatten(0, 1)[:left]  # (n, V)
+        hidden = model.hidden(chunk[:, :-1]).flatten(0, 1)[:left]  # (n, C)
+        logits = model.lm_head(hidden).float()  # (n, V)
         targets = chunk[:, 1:].flatten()[:left]
         log_p = F.log_softmax(logits, dim=-1)
         p = log_p.exp()
@@ -33,12 +38,28 @@ def observe(model: nn.Module, windows: torch.Tensor, positions: int) -> dict[str
         seen["nll"].append(F.nll_loss(log_p, targets, reduction="none"))
         seen["entropy"].append(-(p * log_p).sum(dim=-1))
         total += p.sum(dim=0, dtype=torch.float64)
+        direction += F.normalize(hidden.double(), dim=-1).sum(dim=0)
         left -= len(targets)
     mean = total / positions
+    contexts = legacy_contexts(vocab_size)[:, : windows.shape[1] - 1].to(windows.device)
     return {
         **{key: torch.cat(parts).cpu().numpy() for key, parts in seen.items()},
         "mean_entropy": torch.special.entr(mean).sum().cpu().numpy(),
+        "hidden_cosine": mean_cosine(direction, positions).cpu().numpy(),
+        "legacy_prediction": model(contexts)[:, -1].argmax(dim=-1).cpu().numpy(),
     }
+
+
+def legacy_contexts(vocab_size: int) -> torch.Tensor:
+    """Random contexts (20, 8), the same for every model of a vocabulary."""
+    rng = np.random.Generator(np.random.Philox(key=[LEGACY_CONTEXTS, LEGACY_LENGTH]))
+    ids = rng.integers(0, vocab_size, size=(LEGACY_CONTEXTS, LEGACY_LENGTH))
+    return torch.from_numpy(ids)
+
+
+def mean_cosine(direction: torch.Tensor, count: int) -> torch.Tensor:
+    """Mean over all pairs of `count` unit vectors, from their sum (C,)."""
+    return (direction.square().sum() - count) / (count * (count - 1))
 
 
 @torch.no_grad()
@@ -49,17 +70,30 @@ def codes(model: nn.Module) -> torch.Tensor:
 
 @torch.no_grad()
 def health(model: nn.Module) -> dict[str, float]:
-    """Ternary health and norms: zero_share, abs_mean, weight_norm, embed_norm.
+    """Norms of embed, head and linear weights, mean |w| of these, rms of the norms' gains.
 
-    For a full-precision twin zero_share is NaN: its weights are never made ternary.
+    For a ternary model zero_share and near_threshold (share of weights within 0.1 mean|w| of where
+    they round to another value) too; a full-precision twin's are NaN: nothing makes it ternary.
     """
-    weights = linear_weights(model)
+    weights, gains = linear_weights(model), parts(model)["gain"]
     count = sum(w.numel() for w in weights)
     ternary = model.config.weights == "ternary"
-    embedding = model.embed_tokens.weight
+    near = sum(_near_threshold(w) for w in weights) / count if ternary else float("nan")
     return {
         "zero_share": (codes(model) == 0).double().mean().item() if ternary else float("nan"),
+        "near_threshold": near,
         "abs_mean": sum(w.abs().sum(dtype=torch.float64).item() for w in weights) / count,
-        "weight_norm": sum(w.double().square().sum().item() for w in weights) ** 0.5,
-        "embed_norm": embedding.double().square().sum().sqrt().item(),
+        "weight_norm": _norm(weights),
+        "embed_norm": _norm([model.embed_tokens.weight]),
+        "head_norm": _norm([model.lm_head.weight]),
+        "gain": _norm(gains) / sum(g.numel() for g in gains) ** 0.5,
     }
+
+
+def _near_threshold(weight: torch.Tensor) -> int:
+    relative = weight.abs() / ternary_codes(weight)[1]
+    return int(((relative - THRESHOLD).abs() < NEAR).sum())
+
+
+def _norm(tensors: list[torch.Tensor]) -> float:
+    return sum(t.double().square().sum().item() for t in tensors) ** 0.5

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from bitnet.files import damaged, read_json, sha256, write_json
+from bitnet.runs import AXES, BASE, VARIANT, keys_of
 
 SUFFIX = ".provenance.json"
 # What a grid varies on purpose; what hangs on the learning rate is compared as a multiple of it.
+# A run's variant names what else is meant to differ in it.
 VARIED = {
-    "train.recipe.model": ("hidden_size", "weights"),
-    "train.recipe.training": ("optimizer", "peak_lr", "seed", "stage2_weight_decay"),
+    "train.recipe.model": ["hidden_size", "weights"],
+    "train.recipe.training": [axis.key for axis in AXES if axis.column != VARIANT],
 }
 SCALED = ("switch_lr", "final_lr")
 BY_SIZE = ("num_heads", "num_kv_heads")
@@ -73,8 +75,9 @@ def unlike(records: Mapping[str, Mapping]) -> list[str]:
 def _shared(record: Mapping) -> dict[str, Any]:
     found = {**dict(flat(record["lineage"])), "data": record["data"]}
     model, training = (record["lineage"]["train"]["recipe"][k] for k in ("model", "training"))
+    meant = keys_of(found.pop("evaluate.variant", BASE))
     for block, keys in VARIED.items():
-        for key in keys:
+        for key in [*keys, *meant]:
             found.pop(f"{block}.{key}", None)
     for key in SCALED:
         ratio = training[key] / training["peak_lr"]

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from bitnet.config import OPTIMIZERS
+
 NUMBER = r"\d+(?:\.\d+)?(?:e-?\d+)?"
 INTEGER = r"\d+"
 
@@ -23,7 +25,7 @@ class Axis:
     column: str
     prefix: str = ""
     pattern: str = INTEGER
-    words: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping = field(default_factory=dict)
 
     def spell(self, value) -> str:
         """The part of a name that says `value`."""
@@ -44,11 +46,20 @@ class Axis:
 AXES = (
     Axis("hidden_size", "HiddenSize", "h"),
     Axis("stage2_weight_decay", "Stage2WD", "wd", NUMBER),
-    Axis("optimizer", "Optimizer", words={"adam": "adam", "adamw": "adamw"}),
+    Axis("optimizer", "Optimizer", words={name: name for name in OPTIMIZERS}),
     Axis("weights", "Weights", words={"ternary": "ternary", "full_precision": "fp"}),
     Axis("peak_lr", "PeakLR", "lr", NUMBER),
+    Axis("stage1_weight_decay", "Stage1WD", "stage1wd", NUMBER),
+    Axis("warmup_steps", "Variant", "warmup"),
+    Axis("gradient_clip", "Variant", "clip", NUMBER),
+    Axis("label_smoothing", "Variant", "smooth", NUMBER),
+    Axis("lr_switch", "Variant", "lrswitch"),
+    Axis("wd_switch", "Variant", "wdswitch"),
+    Axis("shuffled", "Variant", words={False: "ordered", True: "shuffled"}),
     Axis("seed", "Seed", "seed"),
 )
+VARIANT = "Variant"  # the one column of all axes that few studies vary
+BASE = "base"  # its value where a run is at its study's default in all of them
 ALWAYS = ("hidden_size", "stage2_weight_decay")  # spelled even where they are the default
 RUN = rf"h\d+_wd{NUMBER}(?:_[a-z0-9.-]+)*"  # what looks like a run's name, to tell files apart
 TRUNK = r"h\d+(?:_(?!wd)[a-z0-9.-]+)*"
@@ -66,12 +77,16 @@ def spell_number(value: float) -> str:
 
 def spell(values: Mapping, defaults: Mapping) -> str:
     """Name of the run with these axis values; of a trunk where stage2_weight_decay is None."""
-    return "_".join(
-        axis.spell(values[axis.key])
+    return "_".join(axis.spell(values[axis.key]) for axis in _spelled(values, defaults))
+
+
+def _spelled(values: Mapping, defaults: Mapping) -> list[Axis]:
+    return [
+        axis
         for axis in AXES
         if values[axis.key] is not None
         and (axis.key in ALWAYS or values[axis.key] != defaults[axis.key])
-    )
+    ]
 
 
 def parse(name: str, defaults: Mapping) -> dict:
@@ -94,6 +109,27 @@ def parse(name: str, defaults: Mapping) -> dict:
     if (right := spell(values, defaults)) != name:
         raise ValueError(f"run {name!r} is spelled {right!r}")
     return values
+
+
+def variant_of(name: str, defaults: Mapping) -> str:
+    """The parts of a name that have no column of their own, `base` where there are none."""
+    values = parse(name, defaults)
+    parts = [
+        axis.spell(values[axis.key])
+        for axis in _spelled(values, defaults)
+        if axis.column == VARIANT
+    ]
+    return "_".join(parts) or BASE
+
+
+def keys_of(variant: str) -> list[str]:
+    """Keys of config.yaml that a variant speaks of."""
+    return [
+        axis.key
+        for part in variant.split("_")
+        for axis in AXES
+        if axis.column == VARIANT and axis.read(part) is not None
+    ]
 
 
 def trunk_of(name: str, defaults: Mapping) -> str:

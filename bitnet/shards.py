@@ -63,8 +63,15 @@ def open_shard(folder: str | Path, shard: dict, vocab_size: int | None = None) -
     return tokens
 
 
-def batch(tokens: np.ndarray, seed: int, step: int, size: int, length: int) -> np.ndarray:
-    """Windows for one step: (size, length + 1) int64, drawn with replacement by (seed, step)."""
+def batch(
+    tokens: np.ndarray, seed: int, step: int, size: int, length: int, shuffled: bool = False
+) -> np.ndarray:
+    """Windows for one step: (size, length + 1) int64, drawn with replacement by (seed, step).
+
+    Shuffled, every token is drawn by itself: the text's frequencies without its order.
+    """
     rng = np.random.Generator(np.random.Philox(key=[seed, step]))
+    if shuffled:
+        return tokens[rng.integers(0, len(tokens), size=(size, length + 1))].astype(np.int64)
     starts = rng.integers(0, len(tokens) - length, size=size)
     return tokens[starts[:, None] + np.arange(length + 1)].astype(np.int64)

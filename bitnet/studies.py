@@ -4,6 +4,7 @@ Free of torch and of file names: the pipeline asks here what to build and what i
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -15,6 +16,18 @@ from jsonschema.exceptions import ValidationError, best_match
 from bitnet import runs
 from bitnet.config import ModelConfig, Recipe, TrainConfig, refuse, shorten
 
+OF_MODEL = ("hidden_size", "weights")  # axes that shape the model; all others, the training
+# Axes whose default is what the study's training block says.
+PROTOCOL = (
+    "optimizer",
+    "peak_lr",
+    "stage1_weight_decay",
+    "warmup_steps",
+    "gradient_clip",
+    "label_smoothing",
+    "shuffled",
+)
+CROSSED = ("hidden_size", "stage2_weight_decay", "weights")  # what variants take from the grid
 MOST_RUNS = 10_000  # of all studies: beyond it, listing them takes minutes
 
 
@@ -153,25 +166,39 @@ class Study:
         return {
             "hidden_size": None,
             "stage2_weight_decay": None,
-            "optimizer": training["optimizer"],
             "weights": model["weights"],
-            "peak_lr": training["peak_lr"],
             "seed": 0,
+            "lr_switch": training["lr_switch"] or training["steps"] // 2,
+            "wd_switch": training["wd_switch"] or training["steps"] // 2,
+            **{key: training[key] for key in PROTOCOL},
         }
 
-    def axes(self) -> dict[str, Sequence]:
-        """Values of every axis of the grid."""
+    def grids(self) -> list[dict[str, Sequence]]:
+        """Values of every axis: of the grid, and of each variant at the grid's sizes and arms."""
         alone = {key: [value] for key, value in self.axis_defaults().items()}
-        return {**alone, **self.settings["grid"], "seed": range(self.settings["seeds"])}
+        alone["seed"] = range(self.settings["seeds"])
+        grid = self.settings["grid"]
+        kept = {key: grid[key] for key in CROSSED if key in grid}
+        variants = [
+            {**alone, **kept, **{key: [value] for key, value in variant.items()}}
+            for variant in self.settings.get("variants", [])
+        ]
+        return [{**alone, **grid}, *variants]
 
     def runs(self) -> list[str]:
-        """Names of all runs of the grid, a seed after the other."""
-        axes, defaults = self.axes(), self.axis_defaults()
-        points = product(*(axes[axis.key] for axis in runs.AXES))
-        keys = [axis.key for axis in runs.AXES]
-        values = [dict(zip(keys, point, strict=True)) for point in points]
+        """Names of all runs of the grid and of the variants, a seed after the other."""
+        defaults, keys = self.axis_defaults(), [axis.key for axis in runs.AXES]
+        values = [
+            dict(zip(keys, point, strict=True))
+            for axes in self.grids()
+            for point in product(*(axes[key] for key in keys))
+        ]
         values.sort(key=lambda v: v["seed"])
         return [runs.spell(v, defaults) for v in values]
+
+    def varied(self, key: str) -> int:
+        """How many values of an axis the grid holds."""
+        return len(self.grids()[0][key])
 
     def check(self, room: int) -> int:
         """How many runs the grid has.
@@ -179,20 +206,25 @@ class Study:
         ValueError in one line for more than `room`, for a recipe that cannot be, and for a
         question about what the grid does not have: it would be trained and never answered.
         """
-        axes, question = self.axes(), self.question()
-        count = math.prod(map(len, axes.values()))
+        grids, question = self.grids(), self.question()
+        count = sum(math.prod(map(len, axes.values())) for axes in grids)
         if count > room:
             raise refuse("grid x seeds", f"{count} runs", f"at most {MOST_RUNS} in all studies")
         names = self.runs()
         if len(set(names)) < count:
-            raise refuse("grid", self.settings["grid"], "values that differ as floats")
-        for name in names[: count // len(axes["seed"])]:  # seeds differ in nothing to be checked
+            twice = next(name for name, times in Counter(names).items() if times > 1)
+            raise refuse(
+                "grid and variants",
+                f"{twice} twice",
+                "each run once, by values that differ as floats",
+            )
+        for name in names[: count // len(grids[0]["seed"])]:  # seeds differ in nothing to check
             self.recipe(name)
         asked = [(arm, "stage2_weight_decay", question[arm]) for arm in ("treatment", "control")]
         asked += [(f"headline.{axis}", axis, v) for axis, v in question["headline"].items()]
         for key, axis, value in asked:
-            if value not in axes[axis]:
-                raise refuse(f"question.{key}", value, f"{axis} of the grid, {axes[axis]}")
+            if value not in grids[0][axis]:
+                raise refuse(f"question.{key}", value, f"{axis} of the grid, {grids[0][axis]}")
         if question["treatment"] == question["control"]:
             raise refuse("question.control", question["control"], "another than treatment")
         return count
@@ -206,20 +238,13 @@ class Study:
         values = runs.parse(name, self.axis_defaults())
         training = dict(self.settings["training"])
         scale = values["peak_lr"] / training["peak_lr"]
+        model = {**self.settings["model"], "vocab_size": self.settings["vocab_size"]}
+        model |= {key: values.pop(key) for key in OF_MODEL}
         training |= {
-            "optimizer": values["optimizer"],
-            "peak_lr": values["peak_lr"],
+            **values,
             "switch_lr": training["switch_lr"] * scale,
             "final_lr": training["final_lr"] * scale,
-            "stage2_weight_decay": values["stage2_weight_decay"],
-            "seed": values["seed"],
             "evaluate_at": tuple(training["evaluate_at"]),
-        }
-        model = {
-            **self.settings["model"],
-            "hidden_size": values["hidden_size"],
-            "weights": values["weights"],
-            "vocab_size": self.settings["vocab_size"],
         }
         return Recipe(ModelConfig(**model), TrainConfig(**training, threads=self.threads))
 
@@ -229,8 +254,8 @@ class Study:
         return self.settings["threads"]
 
     def question(self) -> dict:
-        """What the verdict compares; the headline cell complete with its learning rate."""
-        question = dict(self.settings["question"])
-        peak_lr = self.settings["training"]["peak_lr"]
-        question["headline"] = {"peak_lr": peak_lr, **question["headline"]}
+        """What the verdict compares; the headline cell complete."""
+        question, training = dict(self.settings["question"]), self.settings["training"]
+        own = {key: training[key] for key in ("peak_lr", "stage1_weight_decay")}
+        question["headline"] = {**own, **question["headline"]}
         return question

@@ -11,15 +11,18 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from bitnet.config import Recipe
 from bitnet.observe import codes, health, observe
-from bitnet.optim import make_optimizer, set_step
+from bitnet.optim import make_optimizer, parts, set_step
 from bitnet.schedule import schedules
 from bitnet.shards import batch
 from bitnet.transformer import Transformer
 
 RECENT = 100  # steps over which Loss and GradNorm are averaged and FlipRate is counted
+# What `recent` holds of each step; norms are before clipping, in the order of `optim.parts`.
+MEANS = ("loss", "grad_norm", "embed_grad_norm", "linear_grad_norm", "gain_grad_norm")
 CHECK_EVERY = 10  # steps between two looks at whether the loss is finite: a look waits for a GPU
 
 Report = Callable[[int, float, float], None]  # step, loss, tokens a second
@@ -34,7 +37,7 @@ class Stretch:
     step: int = 0
     diverged: bool = False
     rows: list[dict] = field(default_factory=list)
-    recent: list[torch.Tensor] = field(default_factory=list)  # (2,) of each step: loss, norm
+    recent: list[torch.Tensor] = field(default_factory=list)  # (2 + parts,) of each step: see MEANS
     codes: dict[int, torch.Tensor] = field(default_factory=dict)  # ternary values at past steps
 
     def __post_init__(self):
@@ -42,6 +45,7 @@ class Stretch:
         model = Transformer(self.recipe.model, self.recipe.training.sequence_length)
         self.model = model.to(self.device)
         self.optimizer = make_optimizer(self.model, self.recipe.training)
+        self.parts = parts(self.model)
         self.lr, self.wd = schedules(self.recipe.training)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
@@ -91,18 +95,23 @@ class Stretch:
     def update(self, tokens: np.ndarray) -> None:
         """One optimizer step on the batch of (seed, step)."""
         c = self.recipe.training
-        rows = batch(tokens, c.seed, self.step + 1, c.batch_size, c.sequence_length)
-        rows = torch.from_numpy(rows).to(self.device)
+        drawn = batch(tokens, c.seed, self.step + 1, c.batch_size, c.sequence_length, c.shuffled)
+        rows = torch.from_numpy(drawn).to(self.device)
         set_step(self.optimizer, self.lr(self.step + 1), self.wd(self.step + 1))
         with autocast(self.device):
             logits = self.model(rows[:, :-1])
-        loss = F.cross_entropy(logits.float().flatten(0, 1), rows[:, 1:].flatten())
+        loss = F.cross_entropy(
+            logits.float().flatten(0, 1), rows[:, 1:].flatten(), label_smoothing=c.label_smoothing
+        )
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.gradient_clip)
+        grads = ([p.grad for p in part] for part in self.parts.values())
+        norms = torch.stack([get_total_norm(part) for part in grads])
+        norm = torch.linalg.vector_norm(norms)
+        clip_grads_with_norm_(self.model.parameters(), c.gradient_clip, norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
-        self.recent = [*self.recent[-RECENT + 1 :], torch.stack([loss.detach(), norm])]
+        self.recent = [*self.recent[-RECENT + 1 :], torch.stack([loss.detach(), norm, *norms])]
 
     def finite(self) -> bool:
         """Whether losses and gradient norms since the last look are finite."""
@@ -117,20 +126,20 @@ class Stretch:
         """Append what the probe shows now, with the values this step was trained with."""
         with autocast(self.device):
             row = observe(self.model, windows, positions)
-        flip_rate = loss = norm = float("nan")
+        flip_rate = float("nan")
+        means = dict.fromkeys(MEANS, float("nan"))
         before = self.codes.get(max(0, self.step - RECENT))
         if before is not None and self.step:
             flip_rate = (codes(self.model) != before).double().mean().item()
             self.codes = {s: c for s, c in self.codes.items() if s > self.step - RECENT}
         if self.recent:
-            loss, norm = torch.stack(self.recent).double().mean(0).tolist()
-        row |= health(self.model)
+            recent = torch.stack(self.recent).double().mean(0).tolist()
+            means = dict(zip(MEANS, recent, strict=True))
+        row |= health(self.model) | means
         row |= {
             "step": self.step,
-            "loss": loss,
             "lr": self.lr(self.step),
             "wd": self.wd(self.step),
-            "grad_norm": norm,
             "flip_rate": flip_rate,
         }
         self.rows.append({key: np.asarray(value) for key, value in row.items()})

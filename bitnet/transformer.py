@@ -52,9 +52,13 @@ class Transformer(nn.Module):
             if isinstance(module, nn.Linear | nn.Embedding) and module is not self.lm_head:
                 nn.init.normal_(module.weight, std=INITIALIZER_RANGE)
 
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+    def hidden(self, ids: torch.Tensor) -> torch.Tensor:
+        """Last hidden states (B, T, hidden_size), normalised: what the head reads."""
         T = ids.shape[1]
         x = self.embed_tokens(ids)  # (B, T, C)
         for layer in self.layers:
             x = layer(x, self.cos[:T], self.sin[:T])
-        return self.lm_head(self.norm(x))
+        return self.norm(x)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.lm_head(self.hidden(ids))

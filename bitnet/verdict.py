@@ -1,6 +1,7 @@
 """What the runs of a study together say: paired tests over seeds, one outcome a cell.
 
-A cell is size x peak LR x optimizer x weights. Its unit is the seed: both arms (Stage-2 WD of the
+A cell is all that runs have in common but their seed and their arm: size, peak LR, Stage-1 WD,
+variant, optimizer, weights. Its unit is the seed: both arms (Stage-2 WD of the
 treatment and of the control) branch from one trunk, so their difference is paired. The rule is the
 one written down before the runs (SCIENCE.md, 'Verdict'). Differences are treatment - control, of
 natural logarithms for diversity and of nats for loss.
@@ -20,9 +21,10 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import DescrStatsW
 
 from bitnet.metrics import COLUMNS
+from bitnet.runs import AXES, BASE, VARIANT
 from bitnet.states import Thresholds, final, share, state, tally, trunk_state
 
-CELL = ["HiddenSize", "PeakLR", "Optimizer", "Weights"]
+CELL = ["HiddenSize", "PeakLR", "Stage1WD", "Variant", "Optimizer", "Weights"]
 AGREE = ["N", "VocabSize", "DataHash", "Blind"]  # what every row of a table must share
 DATA = [*AGREE, "UniqueTargets", "UnigramLoss", "BigramLoss", "TrigramLoss"]
 DATA += ["BigramUniquePredictions", "TrigramUniquePredictions", "TrigramPDR"]
@@ -155,9 +157,9 @@ def corrected(p: pd.Series, headline: pd.Series) -> pd.Series:
 
 def is_headline(cells: pd.DataFrame, question: Mapping) -> pd.Series:
     """Which cell the question is about; none where it has no runs."""
-    names = {"hidden_size": "HiddenSize", "peak_lr": "PeakLR"}
-    names |= {"optimizer": "Optimizer", "weights": "Weights"}
-    wanted = question["headline"]
+    names = {axis.key: axis.column for axis in AXES if axis.column in CELL}
+    names = {**names, "variant": VARIANT}
+    wanted = {"variant": BASE, **question["headline"]}
     chosen = pd.Series(True, index=cells.index)
     for name, value in wanted.items():
         if name not in names:

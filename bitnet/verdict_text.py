@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from bitnet.runs import BASE, VARIANT, spell_number
 from bitnet.states import Thresholds
 from bitnet.verdict import TERNARY
 
@@ -87,7 +88,8 @@ def _ratio_words(row: Mapping, confidence: float) -> str:
 
 def _ternary_words(cells: pd.DataFrame, row: Mapping) -> str:
     """The headline cell beside its twin and beside the other optimizers."""
-    same = (cells["HiddenSize"] == row["HiddenSize"]) & (cells["PeakLR"] == row["PeakLR"])
+    point = ["HiddenSize", "PeakLR", "Stage1WD", "Variant"]
+    same = (cells[point] == row[point]).all(axis=1)
     weights, optimizer = cells["Weights"] == row["Weights"], cells["Optimizer"] == row["Optimizer"]
     beside = [
         f"the twin ({other['Optimizer']}, {other['Weights']}): {_outcome_words(other)}"
@@ -149,11 +151,17 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _labels(cells: pd.DataFrame) -> list[str]:
-    """'256 adam ternary', with the peak LR where the study varies it."""
-    varied = cells["PeakLR"].nunique() > 1
+    """'256 adam ternary', with what else the study varies where it is not its commonest value."""
+    labels = [f"{row.HiddenSize} {row.Optimizer} {row.Weights}" for row in cells.itertuples()]
+    for column, word in (("PeakLR", "lr"), ("Stage1WD", "stage1wd")):
+        usual = cells[column].mode().iloc[0]
+        labels = [
+            label + (f" {word}{spell_number(value)}" if value != usual else "")
+            for label, value in zip(labels, cells[column], strict=True)
+        ]
     return [
-        f"{row.HiddenSize} {row.Optimizer} {row.Weights}" + (f" {row.PeakLR:g}" if varied else "")
-        for row in cells.itertuples()
+        label + (f" {variant}" if variant != BASE else "")
+        for label, variant in zip(labels, cells[VARIANT], strict=True)
     ]
 
 

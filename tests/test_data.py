@@ -280,6 +280,17 @@ def test_a_batch_depends_on_seed_and_step_alone():
     assert (batch(tokens, 70, 3, 16, 8) != alone).any()
 
 
+def test_shuffled_batches_have_the_texts_frequencies_and_none_of_its_order():
+    tokens = np.tile(np.array([1, 2, 3, 3]), 2_500)  # after a 1 comes a 2, always
+    rows = np.concatenate([batch(tokens, 0, step, 16, 64, shuffled=True) for step in range(50)])
+    assert rows.shape == (50 * 16, 65)
+    shares = np.bincount(rows.ravel())[1:] / rows.size
+    np.testing.assert_allclose(shares, [0.25, 0.25, 0.5], atol=0.01)
+    after = rows[:, 1:][rows[:, :-1] == 1]  # over 10,000 of them
+    np.testing.assert_allclose(np.bincount(after)[1:] / len(after), shares, atol=0.02)
+    assert (rows[:16] == batch(tokens, 0, 0, 16, 64, shuffled=True)).all()
+
+
 # --- probe ---
 
 

@@ -9,14 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitnet.metrics import (
-    COLUMNS,
-    CSV_TYPES,
-    diversity_ratio,
-    evaluate,
-    legacy_positions,
-    unique,
-)
+from bitnet.metrics import COLUMNS, CSV_TYPES, RECORDED, diversity_ratio, evaluate, unique
 
 CONSTANTS = {
     "optimizer": "adam",
@@ -25,21 +18,11 @@ CONSTANTS = {
     "hidden_size": 256,
     "stage2_weight_decay": 0.05,
     "peak_lr": 1.5e-3,
+    "stage1_weight_decay": 0.1,
+    "variant": "base",
     "switch_step": 100,
 }
-PER_EVALUATION = [
-    "step",
-    "loss",
-    "lr",
-    "wd",
-    "flip_rate",
-    "zero_share",
-    "abs_mean",
-    "grad_norm",
-    "weight_norm",
-    "embed_norm",
-    "mean_entropy",
-]
+PER_EVALUATION = [*RECORDED.values(), "mean_entropy"]
 
 
 def manifest(positions: int, vocab_size: int = 8, size: int = 6) -> dict:
@@ -64,6 +47,7 @@ def observe(inputs, targets, prediction, nll=None) -> dict[str, np.ndarray]:
         "prediction": prediction,
         "nll": np.ones(shape, np.float32) if nll is None else np.asarray(nll, np.float32),
         "entropy": np.zeros(shape, np.float32),
+        "legacy_prediction": np.zeros((shape[0], 20), int),
     }
 
 
@@ -76,7 +60,7 @@ def test_columns_are_in_the_promised_order():
     rows = evaluate(observe([1, 2], [2, 3], [2, 2]), manifest(2), CONSTANTS)
     assert tuple(rows.columns) == COLUMNS
     assert list(COLUMNS[:5]) == ["Step", "Loss", "UniquePredictions", "LR", "WD"]
-    assert COLUMNS[-1] == "Blind" and len(COLUMNS) == len(set(COLUMNS)) == 36
+    assert COLUMNS[-1] == "Blind" and len(COLUMNS) == len(set(COLUMNS)) == 46
 
 
 def test_counts_shares_and_copies_of_four_positions():
@@ -111,15 +95,15 @@ def test_mutual_information_is_what_context_takes_off_the_entropy():
     assert rows["MutualInformation"].tolist() == pytest.approx([math.log(2), 0.0])
 
 
-def test_unique20_counts_twenty_evenly_spaced_positions():
-    chosen = legacy_positions(4096)
-    assert len(chosen) == 20 and chosen[0] == 0 and chosen[-1] == 4095
-    assert set(np.diff(chosen)) <= {215, 216}  # 4095 / 19 = 215.5
-    ids = np.zeros(4096, int)
-    ids[chosen[:7]] = np.arange(1, 8)
-    row = first(observe(np.zeros(4096, int), np.arange(4096) % 8, ids))
-    assert row["Unique20"] == 8  # seven marked ids and 0
-    assert first(observe([0], [1], [1]))["Unique20"] == 1
+def test_unique20_counts_what_follows_the_twenty_random_contexts_whatever_the_probe_shows():
+    seen = observe([0, 0], [1, 2], [1, 2])
+    seen["legacy_prediction"] = np.array([[3] * 12 + [4] * 7 + [5]])
+    assert first(seen)["Unique20"] == 3
+
+
+def test_the_effective_learning_rate_is_a_step_in_units_of_the_mean_weight():
+    seen = observe([0], [1], [1]) | {"lr": np.array([1e-3]), "abs_mean": np.array([0.02])}
+    assert first(seen)["EffectiveLR"] == pytest.approx(0.05)
 
 
 def test_recorded_values_and_constants_arrive_unchanged():
@@ -174,7 +158,7 @@ def test_counts_never_exceed_vocabulary_or_positions_and_shares_stay_in_0_1(data
     ids = st.lists(st.integers(0, vocab_size - 1), min_size=positions, max_size=positions)
     inputs, targets, prediction = (np.array(data.draw(ids)) for _ in range(3))
     row = first(observe(inputs, targets, prediction), vocab_size=vocab_size)
-    assert 1 <= row["Unique20"] <= row["UniquePredictions"] <= min(vocab_size, positions)
+    assert 1 <= row["UniquePredictions"] <= min(vocab_size, positions)
     assert 0 <= row["CopyShare"] <= 1 and 0 < row["Top1Share"] <= 1
     assert row["PDR"] * diversity_ratio(targets, prediction) == pytest.approx(1)
     assert unique(prediction) == len(set(prediction.tolist()))

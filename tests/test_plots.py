@@ -42,6 +42,7 @@ def run(size, optimizer, weights, decay, seed, **columns) -> pd.DataFrame:
         "HiddenSize": size,
         "Stage2WD": decay,
         "PeakLR": 1.5e-3,
+        "Variant": "base",
         "SwitchStep": SWITCH,
         "N": 4096,
         "VocabSize": 2048,

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bitnet.runs import AXES, parse, spell, spell_number, trunk_of
+from bitnet.config import OPTIMIZERS
+from bitnet.runs import AXES, VARIANT, keys_of, parse, spell, spell_number, trunk_of, variant_of
 
 DEFAULTS = {
     "hidden_size": None,
@@ -12,6 +13,13 @@ DEFAULTS = {
     "optimizer": "adam",
     "weights": "ternary",
     "peak_lr": 1.5e-3,
+    "stage1_weight_decay": 0.1,
+    "warmup_steps": 375,
+    "gradient_clip": 1.0,
+    "label_smoothing": 0.0,
+    "lr_switch": 10_000,
+    "wd_switch": 10_000,
+    "shuffled": False,
     "seed": 0,
 }
 
@@ -34,6 +42,15 @@ SPELLINGS = {
     "h256_wd0.05_adamw_fp_lr5e-4_seed2": run(
         256, 0.05, optimizer="adamw", weights="full_precision", peak_lr=5e-4, seed=2
     ),
+    "h64_wd0_adamw-all_stage1wd0_seed1": run(
+        64, 0.0, optimizer="adamw-all", stage1_weight_decay=0.0, seed=1
+    ),
+    "h64_wd0_warmup0_clip0.1_smooth0.1": run(
+        64, 0.0, warmup_steps=0, gradient_clip=0.1, label_smoothing=0.1
+    ),
+    "h64_wd0_lrswitch500_wdswitch2000_shuffled": run(
+        64, 0.0, lr_switch=500, wd_switch=2000, shuffled=True
+    ),
     "h256_adamw_seed2": run(256, None, optimizer="adamw", seed=2),
     "h256": run(256, None),
 }
@@ -42,9 +59,16 @@ axis_values = st.fixed_dictionaries(
     {
         "hidden_size": st.integers(1, 10**6),
         "stage2_weight_decay": st.none() | numbers,
-        "optimizer": st.sampled_from(["adam", "adamw"]),
+        "optimizer": st.sampled_from(OPTIMIZERS),
         "weights": st.sampled_from(["ternary", "full_precision"]),
         "peak_lr": numbers,
+        "stage1_weight_decay": numbers,
+        "warmup_steps": st.integers(0, 10**6),
+        "gradient_clip": numbers,
+        "label_smoothing": numbers,
+        "lr_switch": st.integers(1, 10**6),
+        "wd_switch": st.integers(1, 10**6),
+        "shuffled": st.booleans(),
         "seed": st.integers(0, 10**6),
     }
 )
@@ -75,6 +99,19 @@ def test_a_trunk_is_named_like_its_runs_without_wd(values):
     name = spell(run_values, DEFAULTS)
     assert trunk_of(name, DEFAULTS) == name.replace("_wd0.05", "")
     assert parse(trunk_of(name, DEFAULTS), DEFAULTS) == {**values, "stage2_weight_decay": None}
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "keys"),
+    [
+        ("h256_wd0_adamw_fp_lr5e-4_stage1wd0_seed2", "base", []),
+        ("h64_wd0_clip0.1_seed1", "clip0.1", ["gradient_clip"]),
+        ("h64_wd0_adamw_warmup0_shuffled", "warmup0_shuffled", ["warmup_steps", "shuffled"]),
+    ],
+)
+def test_a_variant_is_what_a_name_says_of_axes_without_a_column(name, variant, keys):
+    assert variant_of(name, DEFAULTS) == variant
+    assert keys_of(variant) == keys
 
 
 def test_both_arms_of_a_seed_have_one_trunk():
@@ -143,7 +180,9 @@ def test_parts_in_the_wrong_place_or_unknown_are_refused_with_what_is_allowed(na
         parse(name, DEFAULTS)
     message = str(caught.value)
     assert message.startswith(f"run {name!r}: {part!r} is not understood")
-    assert message.endswith("in this order: h, wd, adam/adamw, ternary/fp, lr, seed")
+    assert "in this order: h, wd, adam/adamw/adam-matrices/adamw-all" in message
+    rest = "lr, stage1wd, warmup, clip, smooth, lrswitch, wdswitch, ordered/shuffled, seed"
+    assert message.endswith(f", ternary/fp, {rest}")
     assert "\n" not in message
 
 
@@ -202,6 +241,7 @@ def test_a_number_of_few_digits_is_never_longer_than_either_form(digits, exponen
 
 
 def test_axes_have_distinct_keys_columns_and_spellings():
-    assert len({axis.key for axis in AXES}) == len({axis.column for axis in AXES}) == len(AXES)
+    columns = [axis.column for axis in AXES if axis.column != VARIANT]
+    assert len({axis.key for axis in AXES}) == len(AXES) and len(set(columns)) == len(columns)
     said = [axis.prefix or tuple(axis.words.values()) for axis in AXES]
     assert len(set(said)) == len(AXES)

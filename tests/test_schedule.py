@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitnet.config import ModelConfig, TrainConfig
-from bitnet.optim import linear_weights, make_optimizer, set_step
+from bitnet.config import OPTIMIZERS, ModelConfig, TrainConfig
+from bitnet.optim import linear_weights, make_optimizer, parts, set_step
 from bitnet.schedule import TwoStageLRScheduler, schedules
 from bitnet.transformer import Transformer
 
@@ -180,21 +180,35 @@ def randoms(model, seed: int) -> dict[str, torch.Tensor]:
     return {n: 0.3 * torch.randn(p.shape, generator=g) for n, p in model.named_parameters()}
 
 
+# By optimizer: does L2 enter the gradient, are embeddings decayed, what is the decay multiplied by.
+RULES = {
+    "adam": (True, True, 1),
+    "adam-matrices": (True, False, 1),
+    "adamw": (False, False, LR),
+    "adamw-all": (False, True, LR),
+    "adamw-unscaled": (False, True, 1),
+}
+
+
 @pytest.mark.parametrize("tie_embeddings", [True, False])
-def test_adam_couples_weight_decay_into_the_gradient_of_every_parameter(tie_embeddings):
-    model, optimizer = model_and_optimizer("adam", tie_embeddings=tie_embeddings)
+@pytest.mark.parametrize("name", RULES)
+def test_each_optimizer_is_its_papers_formula_with_its_own_decay(name, tie_embeddings):
+    """Kingma & Ba 2015, algorithm 1; with L2 or with the decay of Loshchilov & Hutter 2019."""
+    model, optimizer = model_and_optimizer(name, tie_embeddings=tie_embeddings)
+    coupled, everything, scale = RULES[name]
     expected = values(model)
-    m = v = {name: 0.0 for name in expected}
+    m = v = {key: 0.0 for key in expected}
     for t in (1, 2, 3):
         gradients = randoms(model, t)
         actual = step_with(model, optimizer, gradients)
-        for name, p in expected.items():
-            g = gradients[name].double().numpy() + WD * p  # Kingma & Ba 2015, algorithm 1, with L2
-            m = {**m, name: BETA1 * m[name] + (1 - BETA1) * g}
-            v = {**v, name: BETA2 * v[name] + (1 - BETA2) * g**2}
-            m_hat, v_hat = m[name] / (1 - BETA1**t), v[name] / (1 - BETA2**t)
-            expected[name] = p - LR * m_hat / (np.sqrt(v_hat) + EPS)
-            np.testing.assert_allclose(actual[name], expected[name], rtol=0, atol=3e-6)
+        for key, p in expected.items():
+            decay = WD * p if everything or key.endswith("_proj.weight") else 0.0 * p
+            g = gradients[key].double().numpy() + (decay if coupled else 0.0)
+            m = {**m, key: BETA1 * m[key] + (1 - BETA1) * g}
+            v = {**v, key: BETA2 * v[key] + (1 - BETA2) * g**2}
+            update = m[key] / (1 - BETA1**t) / (np.sqrt(v[key] / (1 - BETA2**t)) + EPS)
+            expected[key] = p - LR * update - (0.0 if coupled else scale * decay)
+            np.testing.assert_allclose(actual[key], expected[key], rtol=0, atol=3e-6)
 
 
 def test_adam_moves_every_parameter_by_the_whole_rate_where_only_decay_is_left():
@@ -221,24 +235,7 @@ def test_adamw_decays_the_matrices_of_the_layers_and_nothing_else(tie_embeddings
     assert {"embed_tokens.weight", "norm.weight"} <= before.keys() - decayed
 
 
-def test_adamw_updates_as_loshchilov_and_hutter_write_it():
-    model, optimizer = model_and_optimizer("adamw")
-    expected = values(model)
-    m = v = {name: 0.0 for name in expected}
-    for t in (1, 2, 3):
-        gradients = randoms(model, t)
-        actual = step_with(model, optimizer, gradients)
-        for name, p in expected.items():
-            g = gradients[name].double().numpy()
-            m = {**m, name: BETA1 * m[name] + (1 - BETA1) * g}
-            v = {**v, name: BETA2 * v[name] + (1 - BETA2) * g**2}
-            update = m[name] / (1 - BETA1**t) / (np.sqrt(v[name] / (1 - BETA2**t)) + EPS)
-            decay = WD * p if name.endswith("_proj.weight") else 0.0
-            expected[name] = p - LR * (update + decay)
-            np.testing.assert_allclose(actual[name], expected[name], rtol=0, atol=3e-6)
-
-
-@pytest.mark.parametrize("optimizer_name", ["adam", "adamw"])
+@pytest.mark.parametrize("optimizer_name", OPTIMIZERS)
 def test_every_parameter_is_updated_once(optimizer_name):
     model, optimizer = model_and_optimizer(optimizer_name)
     held = [id(p) for group in optimizer.param_groups for p in group["params"]]
@@ -246,7 +243,7 @@ def test_every_parameter_is_updated_once(optimizer_name):
     assert len(set(held)) == len(held)
 
 
-@pytest.mark.parametrize("optimizer_name", ["adam", "adamw"])
+@pytest.mark.parametrize("optimizer_name", OPTIMIZERS)
 def test_a_rate_of_zero_moves_nothing(optimizer_name):
     model, optimizer = model_and_optimizer(optimizer_name)
     before = values(model)
@@ -255,6 +252,18 @@ def test_a_rate_of_zero_moves_nothing(optimizer_name):
     set_step(optimizer, 0.0, 0.1)
     optimizer.step()
     assert all((after == before[name]).all() for name, after in values(model).items())
+
+
+@pytest.mark.parametrize("tie_embeddings", [True, False])
+def test_the_parts_of_a_model_hold_each_parameter_once_under_the_right_name(tie_embeddings):
+    model, _ = model_and_optimizer("adam", tie_embeddings=tie_embeddings)
+    found = {part: {id(p) for p in held} for part, held in parts(model).items()}
+    ids = {name: id(p) for name, p in model.named_parameters()}
+    ends = {"embed": ("embed_tokens.weight", "lm_head.weight"), "linear": ("_proj.weight",)}
+    ends["gain"] = ("norm.weight",)
+    for part, end in ends.items():
+        assert found[part] == {i for name, i in ids.items() if name.endswith(end)}
+    assert sum(map(len, found.values())) == len(ids)
 
 
 def test_a_new_weight_decay_holds_from_the_next_step_on():

@@ -5,10 +5,12 @@ import copy
 import numpy as np
 import pytest
 import torch
+from scipy.stats import entropy
 
 from bitnet import probe
 from bitnet.checkpoint import load_state, save_state
 from bitnet.config import ModelConfig, Recipe, TrainConfig
+from bitnet.shards import batch
 from bitnet.train import Stretch, train
 
 VOCAB, STEPS, POSITIONS = 64, 60, 256
@@ -125,6 +127,36 @@ def test_flip_rate_counts_the_ternary_values_of_a_hundred_steps_before(data):
     before = codes(stretch.model)
     seen = run(stretch, data, 150).observations()
     assert seen["flip_rate"][-1] == (codes(stretch.model) != before).double().mean().item()
+
+
+@pytest.mark.parametrize("weights", ["ternary", "full_precision"])
+def test_gradient_norms_of_the_parts_make_up_the_whole_before_clipping(data, weights):
+    seen = run(
+        Stretch(recipe(weights, gradient_clip=1e-3, evaluate_at=(1,)), CPU), data, 1
+    ).observations()
+    found = [seen[f"{part}_grad_norm"][-1] for part in ("embed", "linear", "gain")]
+    assert min(found) > 0 and np.isnan(seen["linear_grad_norm"][0])
+    assert np.hypot.reduce(found) == pytest.approx(seen["grad_norm"][-1], rel=1e-6)
+    assert seen["grad_norm"][-1] > 1e-2
+
+
+def test_smoothing_labels_minimises_the_mixed_cross_entropy(data):
+    stretch = Stretch(recipe(label_smoothing=0.3), CPU)
+    drawn = batch(data[0], 3, 1, 2, 16)
+    rows = torch.from_numpy(drawn)
+    log_p = torch.log_softmax(stretch.model(rows[:, :-1]), -1)
+    target = -log_p.gather(-1, rows[:, 1:, None]).mean().item()
+    expected = 0.7 * target + 0.3 * -log_p.mean().item()  # Szegedy et al. 2016, section 7
+    assert run(stretch, data, 1).recent[-1][0].item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_what_is_shuffled_is_what_is_trained_on(data):
+    seen = {}
+    for shuffled in (False, True):
+        stretch = run(Stretch(recipe(shuffled=shuffled, steps=400), CPU), data, 400)
+        seen[shuffled] = stretch.observations()["nll"][-1].mean()
+    unigram = entropy(np.bincount(data[0]))
+    assert seen[False] < 0.6 * unigram and seen[True] > 0.95 * unigram
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

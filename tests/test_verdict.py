@@ -41,6 +41,7 @@ def run(seed, decay, trunk, end, loss=4.0, **columns) -> pd.DataFrame:
         "HiddenSize": 256,
         "Stage2WD": decay,
         "PeakLR": 1.5e-3,
+        "Variant": "base",
         "SwitchStep": 300,
         "N": 4096,
         "VocabSize": 2048,
@@ -316,12 +317,12 @@ def test_tables_that_cannot_be_one_study_are_refused():
 
 def test_a_headline_is_one_cell():
     rows = [OUTCOMES["fixed"], OUTCOMES["fixed"].assign(PeakLR=5e-4)]
-    with pytest.raises(ValueError, match=r"fits 2 cells: 256/0\.0005/adam"):
+    with pytest.raises(ValueError, match=r"fits 2 cells: 256/0\.0005/1\.0/base/adam"):
         verdict(*rows)
     named = QUESTION | {"headline": QUESTION["headline"] | {"peak_lr": 1.5e-3}}
     cells = verdict(*rows, question=named)
     assert cells["Headline"].tolist() == [False, True]
-    assert "| 256 adam ternary 0.0005 " in markdown(cells, named, LIMITS, "Rates")
+    assert "| 256 adam ternary lr0.0015 " in markdown(cells, named, LIMITS, "Rates")
     unknown = QUESTION | {"headline": {"size": 256}}
     with pytest.raises(ValueError, match="unknown key 'size', allowed are hidden_size"):
         verdict(rows[0], question=unknown)

@@ -123,6 +123,11 @@ def recipe(wildcards):
     return refused(study_of(wildcards).recipe, name).to_json()
 
 
+def variant(wildcards):
+    """What a run's name says beside size, decay, optimizer, weights and learning rate."""
+    return refused(runs.variant_of, wildcards.run, study_of(wildcards).axis_defaults())
+
+
 def trunk_state(wildcards):
     """What a run branches from."""
     trunk = refused(study_of(wildcards).trunk, wildcards.run)

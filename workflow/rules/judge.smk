@@ -11,12 +11,13 @@ rule evaluate:
         "logs/{scope}{run}.evaluate.log",
     params:
         lineage=lineage,
+        variant=variant,
     message:
         "Metrics of {wildcards.scope}{wildcards.run}"
     shell:
         "python -m workflow.scripts.evaluate --observations {input.observations}"
         " --manifest {input.manifest} --references {input.references}"
-        " --lineage {params.lineage:q} --output {output.table} --log {log}"
+        " --lineage {params.lineage:q} --variant {params.variant} --output {output.table} --log {log}"
 
 
 rule verdict:

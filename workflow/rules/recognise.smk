@@ -23,7 +23,7 @@ def lineage_of(wildcards):
         "manifest": {"sequence_length": study.sequence_length, "code": code("manifest")},
         "references": {"code": code("references")},
         "train": {"recipe": json.loads(recipe(wildcards)), "code": code("train")},
-        "evaluate": {"code": code("evaluate")},
+        "evaluate": {"code": code("evaluate"), "variant": variant(wildcards)},
     }
 
 

@@ -14,6 +14,7 @@ from bitnet.files import damaged, read_json, write_text
 from bitnet.metrics import evaluate
 from bitnet.provenance import environment
 from bitnet.records import differences, record_of, write_record
+from bitnet.runs import BASE
 from bitnet.tensors import load_tensors
 from workflow.scripts.cli import code_of, flags, log, parsed, run
 
@@ -27,11 +28,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--manifest", required=True, help="manifest it was trained on")
     parser.add_argument("--references", required=True, help="what count models reach there")
     parser.add_argument("--lineage", default="{}", help="how its inputs were made, as JSON")
+    parser.add_argument("--variant", default=BASE, help="what else its name says")
     parser.add_argument("--output", required=True, help="CSV file to write")
     args = parsed(parser, argv)
     lineage = json.loads(args.lineage)
     expected = lineage.get("evaluate", {}).get("code") or args.code
-    lineage["evaluate"] = {"code": code_of("evaluate", expected)}
+    lineage["evaluate"] = {"code": code_of("evaluate", expected), "variant": args.variant}
     observations, trained = load_tensors(args.observations)
     if trained["kind"] != "observations":
         raise damaged(args.observations, f"it holds {trained['kind']}")
@@ -48,7 +50,8 @@ def main(argv: list[str] | None = None) -> None:
     if odd:
         log.warning("%s was trained by other code than the code at hand", args.observations)
     lineage["train"] = own
-    table = evaluate(observations, {**manifest, **references}, constants(trained["recipe"]))
+    constants = {**constants_of(trained["recipe"]), "variant": args.variant}
+    table = evaluate(observations, {**manifest, **references}, constants)
     log.info("%d evaluations at N = %d positions", len(table), manifest["probe"]["positions"])
     write_text(args.output, table.to_csv(index=False, float_format="%.8g"))
     measured = {key: trained[key] for key in MEASURED}
@@ -58,7 +61,7 @@ def main(argv: list[str] | None = None) -> None:
     )
 
 
-def constants(recipe: dict) -> dict:
+def constants_of(recipe: dict) -> dict:
     """What is the same in every row of a run."""
     model, training = recipe["model"], recipe["training"]
     return {
@@ -68,6 +71,7 @@ def constants(recipe: dict) -> dict:
         "hidden_size": model["hidden_size"],
         "stage2_weight_decay": training["stage2_weight_decay"],
         "peak_lr": training["peak_lr"],
+        "stage1_weight_decay": training["stage1_weight_decay"],
         "switch_step": training["wd_switch"],
     }
 
