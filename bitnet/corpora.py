@@ -1,7 +1,7 @@
 """Text sources behind one interface: a stream of documents, split into train and validation.
 
-`stories` is built in and always works; `files` reads local text; `tinystories` and `fineweb_edu`
-stream from the Hugging Face hub at a pinned revision. A source that cannot be read raises
+`stories` is built in and always works; `files` reads local text; `tinystories`, `fineweb_edu`
+and `wikitext2` stream from the Hugging Face hub at a pinned revision. A source that cannot be read raises
 CorpusError with one line.
 """
 
@@ -41,6 +41,11 @@ HUB = {
         "87f09149ef4734204d70ed1d046ddc9ca3f2b8f9",
         name="sample-10BT",
         has_validation=False,
+    ),
+    "wikitext2": HubDataset(
+        "Salesforce/wikitext",
+        "b08601e04326c79dfdd32d625aee71d232d685c3",
+        name="wikitext-2-raw-v1",
     ),
 }
 

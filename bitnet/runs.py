@@ -53,8 +53,8 @@ AXES = (
     Axis("warmup_steps", "Variant", "warmup"),
     Axis("gradient_clip", "Variant", "clip", NUMBER),
     Axis("label_smoothing", "Variant", "smooth", NUMBER),
-    Axis("lr_switch", "Variant", "lrswitch"),
-    Axis("wd_switch", "Variant", "wdswitch"),
+    Axis("lr_switch", "Variant", "switchlr"),
+    Axis("wd_switch", "Variant", "switchwd"),
     Axis("shuffled", "Variant", words={False: "ordered", True: "shuffled"}),
     Axis("seed", "Seed", "seed"),
 )

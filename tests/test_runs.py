@@ -48,7 +48,7 @@ SPELLINGS = {
     "h64_wd0_warmup0_clip0.1_smooth0.1": run(
         64, 0.0, warmup_steps=0, gradient_clip=0.1, label_smoothing=0.1
     ),
-    "h64_wd0_lrswitch500_wdswitch2000_shuffled": run(
+    "h64_wd0_switchlr500_switchwd2000_shuffled": run(
         64, 0.0, lr_switch=500, wd_switch=2000, shuffled=True
     ),
     "h256_adamw_seed2": run(256, None, optimizer="adamw", seed=2),
@@ -181,7 +181,7 @@ def test_parts_in_the_wrong_place_or_unknown_are_refused_with_what_is_allowed(na
     message = str(caught.value)
     assert message.startswith(f"run {name!r}: {part!r} is not understood")
     assert "in this order: h, wd, adam/adamw/adam-matrices/adamw-all" in message
-    rest = "lr, stage1wd, warmup, clip, smooth, lrswitch, wdswitch, ordered/shuffled, seed"
+    rest = "lr, stage1wd, warmup, clip, smooth, switchlr, switchwd, ordered/shuffled, seed"
     assert message.endswith(f", ternary/fp, {rest}")
     assert "\n" not in message
 
