@@ -1,8 +1,8 @@
 """Text sources behind one interface: a stream of documents, split into train and validation.
 
-`stories` is built in and always works; `files` reads local text; `tinystories`, `fineweb_edu`
-and `wikitext2` stream from the Hugging Face hub at a pinned revision. A source that cannot be read raises
-CorpusError with one line.
+`stories` is built in and always works; `files` reads local text; `tinystories`, `fineweb_edu` and
+`wikitext2` stream from the Hugging Face hub at a pinned revision. A source that cannot be read
+raises CorpusError with one line.
 """
 
 import glob

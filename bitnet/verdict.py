@@ -15,11 +15,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from scipy.stats import ttest_1samp
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import TTestPower
-from statsmodels.stats.weightstats import DescrStatsW
 
+from bitnet.effects import Effect, corrected, effect
 from bitnet.metrics import COLUMNS
 from bitnet.runs import AXES, BASE, VARIANT
 from bitnet.states import Thresholds, final, share, state, tally, trunk_state
@@ -30,42 +27,6 @@ DATA = [*AGREE, "UniqueTargets", "UnigramLoss", "BigramLoss", "TrigramLoss"]
 DATA += ["BigramUniquePredictions", "TrigramUniquePredictions", "TrigramPDR"]
 EFFECTS = ["UniquePredictions", "PDR", "ValLoss"]
 TERNARY = "ternary"
-POWER = 0.8  # at which the smallest detectable effect is stated
-TIE = 1e-12  # spread below which differences are all equal, up to rounding
-
-
-@dataclass(frozen=True)
-class Effect:
-    """Mean of paired differences; NaN where the number of pairs does not allow it."""
-
-    n: int
-    mean: float = math.nan
-    low: float = math.nan
-    high: float = math.nan
-    p: float = math.nan
-    """Two-sided t-test against 0."""
-    tost: float = math.nan
-    """TOST of equivalence within +- bound (Schuirmann 1987)."""
-    detectable: float = math.nan
-    """Smallest effect that n pairs with this spread show with a power of 0.8."""
-
-
-def effect(deltas: Sequence[float], bound: float, confidence: float) -> Effect:
-    """Paired t statistics of `deltas` (one a seed), equivalence being within +- `bound`."""
-    values = np.asarray(deltas, dtype=float)
-    n = len(values)
-    if n < 2:
-        return Effect(n, *values)
-    mean = float(values.mean())
-    if np.ptp(values) <= TIE:  # no spread: t is 0/0 or infinite
-        p, tost = float(abs(mean) <= TIE), float(abs(mean) >= bound)
-        return Effect(n, mean, mean, mean, p, tost, detectable=0.0)
-    test = ttest_1samp(values, 0.0)
-    low, high = test.confidence_interval(confidence)
-    tost = DescrStatsW(values).ttost_mean(-bound, bound)[0]
-    size = TTestPower().solve_power(nobs=n, alpha=1 - confidence, power=POWER)  # in units of sd
-    detectable = size * values.std(ddof=1)
-    return Effect(n, mean, *map(float, (low, high, test.pvalue, tost, detectable)))
 
 
 @dataclass
@@ -147,12 +108,27 @@ def ternary_specific(cell: Cell, cells: Sequence[Cell], thresholds: Thresholds) 
     return "no" if gap.tost < alpha else "undecided"
 
 
-def corrected(p: pd.Series, headline: pd.Series) -> pd.Series:
-    """Holm's correction among the cells other than the headline that have a p."""
-    holm, others = p.copy(), p.notna() & ~headline
-    if others.any():
-        holm[others] = multipletests(p[others], method="holm")[1]
-    return holm
+def confidence(cell: Cell, primary: Effect, thresholds: Thresholds) -> str:
+    """High, Medium or Low: for how many of three conditions hold, all, two or fewer.
+
+    Enough seeds; every run of an arm in one state, and every trunk; an interval that is wholly
+    inside or wholly outside what counts as equal. Always Low where there is no verdict.
+    """
+    worth = math.log(thresholds.equivalence_ratio)
+    agree = (
+        max(share(states, name) for name in states) == 1
+        for states in (cell.trunk, list(cell.control["State"]), list(cell.treatment["State"]))
+        if states
+    )
+    low, high = primary.low, primary.high
+    held = [
+        primary.n >= thresholds.few_seeds,
+        all(agree),
+        low > worth or high < -worth or -worth < low <= high < worth,
+    ]
+    if primary.n < thresholds.no_verdict_under:
+        return "Low"
+    return {3: "High", 2: "Medium"}.get(sum(held), "Low")
 
 
 def is_headline(cells: pd.DataFrame, question: Mapping) -> pd.Series:
@@ -264,6 +240,7 @@ def _row(cell: Cell, cells: Sequence[Cell], thresholds: Thresholds) -> dict:
     for name, arm in (("Control", cell.control), ("Treatment", cell.treatment)):
         row[f"{name}States"] = tally(arm["State"])
         row[f"{name}Unique"] = _sound(arm)["UniquePredictions"].mean()
+        row[f"{name}ValLoss"] = _sound(arm)["ValLoss"].mean()
     row["Primary"] = cell.primary
     for name, found in effects.items():
         row |= {f"Delta{name}": found.mean}
@@ -271,4 +248,5 @@ def _row(cell: Cell, cells: Sequence[Cell], thresholds: Thresholds) -> dict:
     row |= {"P": primary.p, "HolmP": math.nan, "TostP": primary.tost}
     row |= {"TostValLossP": effects["ValLoss"].tost, "Detectable": primary.detectable}
     row["TernarySpecific"] = ternary_specific(cell, cells, thresholds)
+    row["Confidence"] = confidence(cell, primary, thresholds)
     return row | {"Note": "; ".join(cell.notes)} | cell.data

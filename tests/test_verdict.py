@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import nct
 
+from bitnet.effects import corrected, effect
+from bitnet.headline import LEADS, headline
 from bitnet.metrics import COLUMNS
 from bitnet.states import Thresholds
-from bitnet.verdict import corrected, effect, judge
-from bitnet.verdict_text import LEADS, MEANINGS, headline, markdown
+from bitnet.verdict import judge
+from bitnet.verdict_text import MEANINGS, markdown
 
 LIMITS = Thresholds()
 QUESTION = {
@@ -357,8 +359,8 @@ def test_the_markdown_has_aligned_tables_that_fit_a_terminal():
     parts = [OUTCOMES["fixed"], TWINS["no"], OUTCOMES["harmful"].assign(HiddenSize=512)]
     lines = markdown(verdict(*parts), QUESTION, LIMITS, "Weight decay").splitlines()
     tables = [line for line in lines if line.startswith("|")]
-    assert len(tables) == 3 * (3 + 2)
-    for one in (tables[:5], tables[5:10], tables[10:]):
+    assert len(tables) == 3 * (3 + 2) + (2 + 4) + (2 + 3)  # cells, recommendation, size
+    for one in (tables[:5], tables[5:10], tables[10:15], tables[15:21], tables[21:]):
         assert len({len(line) for line in one}) == 1  # padded to one width
     assert max(map(len, lines)) <= 110
     assert lines[0] == "# Weight decay"
@@ -366,6 +368,22 @@ def test_the_markdown_has_aligned_tables_that_fit_a_terminal():
 
 ROWS = pd.concat([OUTCOMES["fixed"], TWINS["no"], OUTCOMES["helps"].assign(HiddenSize=512)])
 CELLS = verdict(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (OUTCOMES["fixed"], "High"),
+        (OUTCOMES["no effect (nothing to fix)"], "High"),  # the interval lies inside the bounds
+        (cell(8, [8, 9, 7], [88, 92, 80]), "Medium"),  # few seeds
+        (cell(8, FIVE_LOW, [88, 92, 80, 45, 89]), "Medium"),  # one seed in another state
+        (cell(8, [30, 30, 30, 30, 30], [35, 40, 34, 42, 37]), "Medium"),  # interval across a bound
+        (cell(8, [8, 9, 7], [88, 92, 30]), "Low"),
+        (OUTCOMES["no verdict"], "Low"),
+    ],
+)
+def test_confidence_counts_seeds_agreement_and_a_decisive_interval(rows, expected):
+    assert verdict(rows)["Confidence"].tolist() == [expected]
 
 
 @settings(max_examples=6, deadline=None)

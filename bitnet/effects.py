@@ -1,0 +1,57 @@
+"""Statistics of paired differences: mean, t-interval, test against 0, equivalence, power."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import ttest_1samp
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
+from statsmodels.stats.weightstats import DescrStatsW
+
+POWER = 0.8  # at which the smallest detectable effect is stated
+TIE = 1e-12  # spread below which differences are all equal, up to rounding
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Mean of paired differences; NaN where the number of pairs does not allow it."""
+
+    n: int
+    mean: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    p: float = math.nan
+    """Two-sided t-test against 0."""
+    tost: float = math.nan
+    """TOST of equivalence within +- bound (Schuirmann 1987)."""
+    detectable: float = math.nan
+    """Smallest effect that n pairs with this spread show with a power of 0.8."""
+
+
+def effect(deltas: Sequence[float], bound: float, confidence: float) -> Effect:
+    """Paired t statistics of `deltas` (one a seed), equivalence being within +- `bound`."""
+    values = np.asarray(deltas, dtype=float)
+    n = len(values)
+    if n < 2:
+        return Effect(n, *values)
+    mean = float(values.mean())
+    if np.ptp(values) <= TIE:  # no spread: t is 0/0 or infinite
+        p, tost = float(abs(mean) <= TIE), float(abs(mean) >= bound)
+        return Effect(n, mean, mean, mean, p, tost, detectable=0.0)
+    test = ttest_1samp(values, 0.0)
+    low, high = test.confidence_interval(confidence)
+    tost = DescrStatsW(values).ttost_mean(-bound, bound)[0]
+    size = TTestPower().solve_power(nobs=n, alpha=1 - confidence, power=POWER)  # in units of sd
+    detectable = size * values.std(ddof=1)
+    return Effect(n, mean, *map(float, (low, high, test.pvalue, tost, detectable)))
+
+
+def corrected(p: pd.Series, headline: pd.Series) -> pd.Series:
+    """Holm's correction among the cells other than the headline that have a p."""
+    holm, others = p.copy(), p.notna() & ~headline
+    if others.any():
+        holm[others] = multipletests(p[others], method="holm")[1]
+    return holm
