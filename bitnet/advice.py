@@ -106,8 +106,8 @@ def _size(cells: pd.DataFrame, wanted: Mapping, question: Mapping) -> list[tuple
             "A": f"hidden {row['MinimumSize']} or more",
             "B": f"does not matter: all {row['States'][0]}",
         }.get(row["Scaling"], "undecided")
-        states = ", ".join(f"{n}: {s}" for n, s in zip(row["Sizes"], row["States"], strict=True))
-        why = f"outcome {row['Scaling']} with WD {question['control']:g} ({states})"
+        states = ", ".join(f"{n} {s}" for n, s in zip(row["Sizes"], row["States"], strict=True))
+        why = f"{row['Scaling']} with WD {question['control']:g} ({states})"
         lines.append((f"size with {row['Optimizer']}", advice, why, sure))
     return lines
 
