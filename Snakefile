@@ -44,6 +44,7 @@ for _study in config["studies"]:
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/judge.smk"
+include: "workflow/rules/claims.smk"
 
 
 onstart:

@@ -55,6 +55,12 @@ def check(config: Mapping, schema: Mapping) -> None:
     for key, others in (("main_study", [*names]), ("study", ["auto", *names])):
         if config[key] not in others:
             raise refuse(key, config[key], _one_of(others))
+    for ledger, scopes in config["claims"].items():
+        for scope in scopes:
+            name, _, corpus = scope.partition("@")
+            if name not in names or (corpus and corpus not in config["corpora"]):
+                allowed = f"{_one_of(names)}, on @ one of {', '.join(config['corpora'])}"
+                raise refuse(f"claims.{ledger}", scope, allowed)
     if config.get("corpus", next(iter(config["corpora"]))) not in config["corpora"]:
         raise refuse("corpus", config["corpus"], _one_of(config["corpora"]))
     for name in names:

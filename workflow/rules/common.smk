@@ -40,6 +40,7 @@ wildcard_constraints:
     tokenizer=r"[^/]+",
     length=r"\d+",
     split=r"train|validation",
+    ledger=r"[a-z][a-z0-9_]*",
 
 
 def check_writable(*folders):
@@ -96,15 +97,20 @@ def study_results(name):
     """Files that answer a study's question."""
     corpus = config.get("corpus")
     scope = scope_of(name, corpus)
-    tables = [f"results/{scope}{run}.csv" for run in studies.Study.of(config, name, corpus).runs()]
     lists = [f"results/{scope}verdict.md", f"results/{scope}provenance.json"]
-    return [*lists, *figures(scope), *tables]
+    return [*lists, *figures(scope), *tables_of(name, corpus)]
 
 
 def figures(scope):
     """Figure files of a study."""
     suffixes = config["figures"]["formats"]
     return [f"results/{scope}figures/{name}.{suffix}" for name in FIGURES for suffix in suffixes]
+
+
+def tables_of(name, corpus=None):
+    """Tables of every run of a study, on another corpus if asked."""
+    scope = scope_of(name, corpus)
+    return [f"results/{scope}{run}.csv" for run in studies.Study.of(config, name, corpus).runs()]
 
 
 def run_tables(wildcards):
