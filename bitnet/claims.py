@@ -34,14 +34,19 @@ def ledger(studies: Mapping[str, Evidence]) -> pd.DataFrame:
     """
     rows = []
     for claim in CLAIMS:
-        found = {name: _outcome(claim, study) for name, study in studies.items()}
-        tested = {name: result for name, result in found.items() if result is not None}
+        tested = decide(claim, studies)
         overall = agreed([outcome for outcome, _ in tested.values()])
         head = {"Claim": claim.text, "Confidence": claim.confidence, "Test": claim.test}
         for name, (outcome, figure) in tested.items() or [("", ("not tested", ""))]:
             there = {"Study": name, "There": outcome, "Figure": figure}
             rows.append({**head, "Outcome": overall, **there})
     return pd.DataFrame(rows)
+
+
+def decide(claim: Claim, studies: Mapping[str, Evidence]) -> dict[str, tuple[str, str]]:
+    """Outcome and figure of a claim by study, of those that test it."""
+    found = {name: _outcome(claim, study) for name, study in studies.items()}
+    return {name: result for name, result in found.items() if result is not None}
 
 
 def _outcome(claim: Claim, study: Evidence) -> tuple[str, str] | None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -44,9 +45,14 @@ def effect(deltas: Sequence[float], bound: float, confidence: float) -> Effect:
     test = ttest_1samp(values, 0.0)
     low, high = test.confidence_interval(confidence)
     tost = DescrStatsW(values).ttost_mean(-bound, bound)[0]
-    size = TTestPower().solve_power(nobs=n, alpha=1 - confidence, power=POWER)  # in units of sd
-    detectable = size * values.std(ddof=1)
+    detectable = _detectable(n, 1 - confidence) * values.std(ddof=1)
     return Effect(n, mean, *map(float, (low, high, test.pvalue, tost, detectable)))
+
+
+@cache
+def _detectable(n: int, alpha: float) -> float:
+    """Smallest effect, in standard deviations, that n differences show with POWER."""
+    return float(TTestPower().solve_power(nobs=n, alpha=alpha, power=POWER))
 
 
 def corrected(p: pd.Series, headline: pd.Series) -> pd.Series:

@@ -80,6 +80,8 @@ class Evidence:
         """What is unlike the headline in exactly one column, beside size and weights, by label."""
         columns = ["PeakLR", "Stage1WD", VARIANT, "Optimizer"]
         own = self.runs[(self.runs[["HiddenSize", "Weights"]] == self._kept()).all(axis=1)]
+        if own.empty:
+            return {}
         base = own[columns].mode().iloc[0].to_dict() | self.headline
         found = {}
         for point in own[columns].drop_duplicates().to_dict("records"):
