@@ -45,11 +45,11 @@ def clone(built, tmp_path_factory) -> Path:
     return to
 
 
-def planned(project: Path) -> dict[str, int]:
-    output = snakemake(project, "-n", "quick", OTHER, *TINY)
+def planned(project: Path, *targets: str) -> dict[str, int]:
+    output = snakemake(project, "-n", *(targets or ("quick", OTHER)), *TINY)
     if "Nothing to be done" in output:
         return NOTHING
-    return {rule: n for rule, n in jobs(output).items() if rule not in ("total", "quick")}
+    return {r: n for r, n in jobs(output).items() if r not in ("total", "quick", "claims")}
 
 
 @contextmanager
@@ -237,6 +237,19 @@ def test_what_is_stale_in_a_clone_is_rebuilt_and_then_rests(clone):
         assert planned(clone) == NOTHING
         assert len(list((clone / "results/quick").glob("h16_*seed1*.csv"))) == 4
     assert (clone / OTHER).stat().st_mtime_ns == untouched
+
+
+def test_the_ledger_of_claims_is_made_of_its_studies_and_again_when_its_code_changes(built):
+    output = snakemake(built, "claims", *TINY, "--cores", "2")
+    assert jobs(output)["ledger"] == 1 and "trunk" not in jobs(output)
+    text = (built / "results/claims/quick.md").read_text()
+    assert "Stage-2 weight decay 0 instead of 0.05 fixes it" in text
+    assert "quick: inconclusive." in text  # one seed
+    assert planned(built, "claims") == NOTHING
+    with edited(built, "bitnet/claims.py", append("SPARE = 1")):
+        assert planned(built, "claims") == {"ledger": 1}
+    with edited(built, "config.yaml", swap("collapsed_below: 10", "collapsed_below: 12")):
+        assert planned(built, "claims") == {"ledger": 1, "verdict": 1}
 
 
 # --- damage: a build that meets it says what to do, and that is enough ---

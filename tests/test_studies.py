@@ -1,6 +1,7 @@
 """config.yaml: what it says, and that nothing wrong gets past it."""
 
 import copy
+import dataclasses
 import re
 from pathlib import Path
 
@@ -62,6 +63,37 @@ def test_a_run_with_its_own_learning_rate_scales_the_whole_schedule(config):
     assert training.final_lr == pytest.approx(5e-6)
 
 
+def test_variants_are_made_one_at_a_time_at_every_size_arm_and_weights_of_the_grid(config):
+    study = Study.of(config, "diagnostics")
+    names = study.runs()
+    arms, weights, seeds = 2, 2, 3
+    assert len(set(names)) == len(names) == (4 + 10) * arms * weights * seeds
+    assert {"h256_wd0_fp_clip0.1_seed2", "h256_wd0.05_adamw_stage1wd0", "h256_wd0_shuffled"} <= {
+        *names
+    }
+    base, changed = (study.recipe(name) for name in ("h256_wd0", "h256_wd0_clip0.1"))
+    different = [
+        key
+        for key, value in dataclasses.asdict(changed.training).items()
+        if value != getattr(base.training, key)
+    ]
+    assert different == ["gradient_clip"] and changed.model == base.model
+
+
+def test_the_legacy_study_is_the_protocol_of_the_original_script(config):
+    recipe = Study.of(config, "legacy").recipe("h256_wd0.05")
+    model, training = recipe.model, recipe.training
+    assert (model.num_layers, model.num_heads, model.num_kv_heads) == (4, 4, 4)
+    assert model.intermediate_size == 512 and not model.tie_embeddings
+    assert model.activation == "relu2" and model.vocab_size >= 30_000
+    assert training.batch_size * training.sequence_length == 128
+    assert (training.steps, training.wd_switch, training.lr_switch) == (10_000, 5_000, 5_000)
+    assert training.switch_lr == pytest.approx(training.peak_lr * 2 / 3)
+    asked = {1_000, 2_000, 3_000, 4_000, 5_000, 6_000, 7_000, 10_000}
+    assert asked <= set(training.evaluation_steps(0, 10_000))
+    assert "h256_wd0_lr5e-4" in Study.of(config, "legacy").runs()
+
+
 def test_equal_recipes_are_equal_strings_however_numbers_are_written(config):
     written = put(config, "studies/quick/training/gradient_clip", 1)
     assert Study.of(written, "quick").recipe("h64_wd0").to_json() == (
@@ -107,6 +139,15 @@ def test_equal_recipes_are_equal_strings_however_numbers_are_written(config):
         ("studies/quick/training/evaluate_at", [3_001], ["evaluate_at is [3001]", "3000"]),
         ("studies/quick/training/steps", 10**9, ["evaluate_every is 150", "at least 100000"]),
         ("studies/quick/tokenizer", "my tokens.model", ["tokenizer is 'my tokens.model'"]),
+        ("studies/quick/variants", [{"gradient_clip": 1}], ["'h64_wd0.05 twice'", "each run once"]),
+        ("studies/quick/variants", [{"clip": 0.1}], ["unknown key 'clip'", "gradient_clip"]),
+        ("studies/quick/variants", [{"hidden_size": 32}], ["unknown key 'hidden_size'"]),
+        ("studies/quick/variants", [{"wd_switch": 3000}], ["wd_switch is 3000", "2999"]),
+        ("studies/quick/variants", [{"label_smoothing": 1}], ["label_smoothing is 1", "below 1"]),
+        ("studies/quick/variants", [{}], ["variants.0 is {}", "at least 1 keys"]),
+        ("claims/quick", ["quik"], ["claims.quick is 'quik'", "one of wd_fix, quick"]),
+        ("claims/quick", ["quick@pile"], ["claims.quick is 'quick@pile'", "stories"]),
+        ("claims/quick", [], ["claims.quick is []", "at least 1"]),
         ("corpora/stories/train", ["*.txt"], ["a key of corpora.stories is 'train'"]),
         ("verdict/collapsed_below", 51, ["collapsed_below is 51", "diverse_above = 50"]),
         ("studies/quick", 5 * [{"x" * 999: 1}], ["studies.quick is [{'xxx", "..."]),
