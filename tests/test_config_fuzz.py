@@ -14,6 +14,7 @@ import yaml
 
 from bitnet import runs
 from bitnet.config import Recipe
+from bitnet.corpora import HUB
 from bitnet.reader import read_config
 from bitnet.states import Thresholds
 from bitnet.studies import Study
@@ -55,7 +56,8 @@ def mutated_tree(rng: random.Random) -> tuple[str, list[str]]:
     for key in parents:
         block = block[key]
     old, junk = block[last], copy.deepcopy(rng.choice(JUNK))
-    key, spelled = [key for key in path if isinstance(key, str)][-1], yaml.safe_dump(junk)[:4]
+    named, spelled = [key for key in path if isinstance(key, str)], yaml.safe_dump(junk)[:4]
+    key = named[-1]
     kind = rng.choice(["replace"] * 4 + ["delete", "rename", "wrap", "nest", "add", "twice"])
     if kind == "replace":
         block[last] = junk
@@ -69,7 +71,7 @@ def mutated_tree(rng: random.Random) -> tuple[str, list[str]]:
         block.append(old)
     elif isinstance(block, dict) and not isinstance(junk, list | dict):
         block[junk] = block.pop(last) if kind == "rename" else old
-    words = [key, f"{junk}:", *(w for w in (str(junk)[:20], repr(junk)[:20], spelled) if w[1:])]
+    words = [*named[-2:], f"{junk}:", *(w for w in (str(junk)[:20], repr(junk)[:20], spelled) if w[1:])]
     return yaml.dump(config, Dumper=DUMPER, sort_keys=False), words
 
 
@@ -121,7 +123,7 @@ def assert_valid(config: dict) -> None:
     assert all(re.fullmatch("[a-z][a-z0-9_]*", name) for name in (*names, *config["corpora"]))
     assert not set(names) & {*RULES, "auto", "data"}
     for source in config["corpora"].values():
-        assert source["source"] in ("stories", "files", "tinystories", "fineweb_edu")
+        assert source["source"] in ("stories", "files", *HUB)
         assert whole(source["train_bytes"], 1, 10**15)
         assert whole(source["validation_bytes"], 1, 10**15)
         assert number(source.get("validation_share", 0.1), 1e-4, 0.5)
@@ -132,6 +134,9 @@ def assert_valid(config: dict) -> None:
     assert verdict["collapsed_below"] <= verdict["diverse_above"]
     assert line(figures["title"], 200) and whole(figures["dpi"], 1, 10_000)
     assert figures["formats"] and set(figures["formats"]) <= {"svg", "png", "pdf"}
+    known = {f"{name}{on}" for name in names for on in ("", *(f"@{c}" for c in config["corpora"]))}
+    assert {"full", "quick"} <= set(config["claims"])
+    assert all(scopes and set(scopes) <= known for scopes in config["claims"].values())
     for name in names:
         assert_valid_study(Study.of(config, name))
 
@@ -144,7 +149,10 @@ def assert_valid_study(study: Study) -> None:
     grid = settings["grid"]
     assert {question["treatment"], question["control"]} <= set(grid["stage2_weight_decay"])
     names = study.runs()
-    assert len(names) == len(set(names)) == settings["seeds"] * math.prod(map(len, grid.values()))
+    arms = [len(grid.get(axis, [0])) for axis in ("hidden_size", "stage2_weight_decay", "weights")]
+    points = math.prod(map(len, grid.values()))
+    points += len(settings.get("variants", [])) * math.prod(arms)
+    assert len(names) == len(set(names)) == settings["seeds"] * points
     for name in [*names[:3], *names[-2:]]:
         assert re.fullmatch(runs.RUN, name) and len(name) < 150
         for recipe in (study.recipe(name), study.recipe(study.trunk(name))):
