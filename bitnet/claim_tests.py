@@ -218,6 +218,20 @@ def larger_models_need_lower_rates(e: Evidence) -> Found | None:
     return last < first, f"highest LR whose trunk does not collapse: {figure}", n
 
 
+def control(arm: str, collapsed: bool, **changes) -> Callable[[Evidence], Found | None]:
+    """Whether runs whose state is known beforehand are called by its name."""
+
+    def decide(e: Evidence) -> Found | None:
+        runs = e.arm(arm, **changes)
+        if runs.empty:
+            return None
+        counts = runs["State"].value_counts()
+        figure = ", ".join(f"{state} {count}/{len(runs)}" for state, count in counts.items())
+        return most(runs["State"], "collapsed") == collapsed, figure, len(runs)
+
+    return decide
+
+
 def counts_fall_from_20_to_2(e: Evidence) -> Found | None:
     trunks = e.trunks()
     if trunks.empty or e.rows["VocabSize"].iloc[0] < LEGACY_VOCABULARY:

@@ -1,4 +1,6 @@
-"""The claims of the original reports, each with the test that decides it.
+"""The claims of the original reports, each with the test that decides it, and three controls.
+
+Controls have an answer that is known beforehand: a rule that misses it decides nothing else.
 
 A claim is decided on one study's runs at a time: supported, refuted or inconclusive there, or not
 tested where the study has not the runs. Under `no_verdict_under` seeds nothing is decided. Over
@@ -93,6 +95,24 @@ def markdown(claims: pd.DataFrame, files: Mapping[str, str]) -> str:
 
 
 CLAIMS = (
+    Claim(
+        "Control: text without order is called collapsed",
+        "known",
+        "most runs on shuffled text end collapsed even with the treatment",
+        tests.control("treatment", True, Variant="shuffled"),
+    ),
+    Claim(
+        "Control: decay that forgets the learning rate is called collapsed",
+        "known",
+        "most runs with adamw-unscaled end collapsed in the control arm",
+        tests.control("control", True, Optimizer="adamw-unscaled"),
+    ),
+    Claim(
+        "Control: AdamW without weight decay is not called collapsed",
+        "known",
+        "most runs with adamw, Stage-1 and Stage-2 WD 0, end in another state",
+        tests.control("treatment", False, Optimizer="adamw", Stage1WD=0.0),
+    ),
     Claim(
         "Collapse happens inside stage 1, not at the switch",
         "99 %",

@@ -56,7 +56,18 @@ HEALTHY = WELL.assign(Optimizer="adamw")
 LARGE = {"HiddenSize": 512}
 LEGACY = started(SICK.assign(VocabSize=50_257, Unique20=2.0, Loss=10.3), Unique20=20)
 
+SHUFFLED, UNSCALED = {"Variant": "shuffled"}, {"Optimizer": "adamw-unscaled"}
+BARE = {"Optimizer": "adamw", "Stage1WD": 0.0}
+NAMES = [claim for claim in SHORT if claim.startswith("Control: ")]
+CONTROLS = zip(
+    NAMES, (SHUFFLED, UNSCALED, BARE), (LOST, SICK, WELL), (SICK, WELL, LOST), strict=True
+)
 DECIDED = [
+    (name, evidence(SICK, rows.assign(**changes)), expected)
+    for name, changes, good, bad in CONTROLS
+    for rows, expected in ((good, "supported"), (bad, "refuted"))
+]
+DECIDED += [
     ("Collapse happens inside stage 1, not at the switch", evidence(SICK), "supported"),
     ("Collapse happens inside stage 1, not at the switch", evidence(WELL), "refuted"),
     ("Collapse happens inside stage 1, not at the switch", evidence(HEALTHY), "not tested"),

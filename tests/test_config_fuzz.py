@@ -71,7 +71,11 @@ def mutated_tree(rng: random.Random) -> tuple[str, list[str]]:
         block.append(old)
     elif isinstance(block, dict) and not isinstance(junk, list | dict):
         block[junk] = block.pop(last) if kind == "rename" else old
-    words = [*named[-2:], f"{junk}:", *(w for w in (str(junk)[:20], repr(junk)[:20], spelled) if w[1:])]
+    words = [
+        *named[-2:],
+        f"{junk}:",
+        *(w for w in (str(junk)[:20], repr(junk)[:20], spelled) if w[1:]),
+    ]
     return yaml.dump(config, Dumper=DUMPER, sort_keys=False), words
 
 
