@@ -58,13 +58,14 @@ LEGACY = started(SICK.assign(VocabSize=50_257, Unique20=2.0, Loss=10.3), Unique2
 
 SHUFFLED, UNSCALED = {"Variant": "shuffled"}, {"Optimizer": "adamw-unscaled"}
 BARE = {"Optimizer": "adamw", "Stage1WD": 0.0}
-NAMES = [claim for claim in SHORT if claim.startswith("Control: ")]
-CONTROLS = zip(
-    NAMES, (SHUFFLED, UNSCALED, BARE), (LOST, SICK, WELL), (SICK, WELL, LOST), strict=True
-)
+CONTROLS = {  # what is changed, runs as they must be, runs as they must not
+    "Control: text without order is called collapsed": (SHUFFLED, LOST, SICK),
+    "Control: decay that forgets the learning rate is called collapsed": (UNSCALED, SICK, WELL),
+    "Control: AdamW without weight decay is not called collapsed": (BARE, WELL, LOST),
+}
 DECIDED = [
     (name, evidence(SICK, rows.assign(**changes)), expected)
-    for name, changes, good, bad in CONTROLS
+    for name, (changes, good, bad) in CONTROLS.items()
     for rows, expected in ((good, "supported"), (bad, "refuted"))
 ]
 DECIDED += [
