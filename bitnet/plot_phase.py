@@ -41,10 +41,14 @@ def draw(rows: pd.DataFrame, thresholds: Thresholds, title: str) -> Figure:
     page = Page(panel=(CELL[0] * len(rates), CELL[1] * len(decays)), left=1.25, right=0.3)
     found = set(runs["State"])
     handles = [Patch(color=c, label=name) for name, c in STATE_COLOURS.items() if name in found]
+    handles.append(Patch(alpha=0, label="number: UniquePredictions"))
+    if runs["Seed"].nunique() > 1:
+        handles.append(Patch(alpha=0, label="k/n: seeds in that state"))
     shared = {"sharex": True, "sharey": True}
     figure, panels = page.frame((len(lines), len(columns)), rows, title, handles, **shared)
     for (key, of_row), line in zip(lines.items(), panels, strict=True):
-        line[0].set_ylabel("\n".join([*map(str, key), "", "Stage1WD"]))
+        size, *rest = key
+        line[0].set_ylabel("\n".join([f"HiddenSize {size}", *rest, "", "Stage1WD"]))
         for when, axes in zip(columns, line, strict=True):
             _map(axes, of_row[of_row["When"] == when], rates, decays)
     for when, top, bottom in zip(columns, panels[0], panels[-1], strict=True):

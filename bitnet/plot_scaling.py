@@ -78,7 +78,7 @@ def _series(axes: Axes, runs: pd.DataFrame, colours: dict) -> None:
         axes.plot(own["HiddenSize"] * shift, own["UniquePredictions"], ".", label=name, **look)
         for (x, y), seeds in zip(means.items(), sizes.values(), strict=True):
             found = commonest(seeds["State"])
-            look = {"color": colour, "markersize": 5, "markeredgecolor": "white"}
+            look = {"color": colour, "markersize": 6, "markeredgecolor": "white"}
             axes.plot(x, y, MARKERS[found], label=f"{name} {found}", markeredgewidth=0.5, **look)
 
 

@@ -6,13 +6,22 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from bitnet.plots import FIGURES, draw
 from bitnet.records import record_of, write_record
+from bitnet.studies import Study
 from tests.figures import LIMITS, diverging, drawn, study
 from workflow.scripts import figures as script
 
+ROOT = Path(__file__).parents[1]
 ALL = list(FIGURES)
+
+
+def test_every_figure_that_a_study_has_can_be_drawn():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    names = {figure for name in config["studies"] for figure in Study.of(config, name).figures()}
+    assert names == set(FIGURES)
 
 
 @pytest.mark.parametrize(

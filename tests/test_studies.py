@@ -62,6 +62,28 @@ def test_a_run_with_its_own_learning_rate_scales_the_whole_schedule(config):
     assert training.final_lr == pytest.approx(5e-6)
 
 
+OVER_STEPS = ["unique_predictions", "loss", "pdr", "mechanism"]
+
+
+@pytest.mark.parametrize(
+    ("name", "figures"),
+    [
+        ("wd_fix", OVER_STEPS),  # two sizes show no trend
+        ("diagnostics", OVER_STEPS),
+        ("legacy", OVER_STEPS),
+        ("scaling", [*OVER_STEPS, "scaling"]),
+        ("phase_quick", ["phase"]),
+    ],
+)
+def test_a_study_has_the_figures_that_show_what_its_grid_varies(config, name, figures):
+    assert Study.of(config, name).figures() == figures
+
+
+def test_one_axis_makes_no_plane(config):
+    varied = put(config, "studies/quick/grid/peak_lr", [1e-3, 2e-3])
+    assert Study.of(varied, "quick").figures() == OVER_STEPS
+
+
 def test_equal_recipes_are_equal_strings_however_numbers_are_written(config):
     written = put(config, "studies/quick/training/gradient_clip", 1)
     assert Study.of(written, "quick").recipe("h64_wd0").to_json() == (
