@@ -28,6 +28,8 @@ PROTOCOL = (
     "shuffled",
 )
 CROSSED = ("hidden_size", "stage2_weight_decay", "weights")  # what variants take from the grid
+OVER_STEPS = ("unique_predictions", "loss", "pdr", "mechanism")  # figures of curves
+SIZES_TO_SCALE = 3  # fewer show no trend
 MOST_RUNS = 10_000  # of all studies: beyond it, listing them takes minutes
 
 
@@ -205,6 +207,13 @@ class Study:
     def varied(self, key: str) -> int:
         """How many values of an axis the grid holds."""
         return len(self.grids()[0][key])
+
+    def figures(self) -> list[str]:
+        """Names of the figures that show what the grid varies."""
+        if self.varied("peak_lr") > 1 and self.varied("stage1_weight_decay") > 1:
+            return ["phase"]
+        scaling = ["scaling"] * (self.varied("hidden_size") >= SIZES_TO_SCALE)
+        return [*OVER_STEPS, *scaling]
 
     def check(self, room: int) -> int:
         """How many runs the grid has.

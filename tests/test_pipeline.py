@@ -48,6 +48,16 @@ def test_every_trunk_is_trained_once_and_branched_for_every_weight_decay(project
     assert found["verdict"] == found["figures"] == found[study] == 1
 
 
+def test_a_study_has_its_own_figures_in_one_job(project):
+    found = jobs(snakemake(project, "-n", "phase_quick"))
+    assert found["figures-phase"] == 1 and "figures" not in found
+    targets = [f"results/scaling_quick@stories/figures/{n}.svg" for n in ("scaling", "mechanism")]
+    found = jobs(snakemake(project, "-n", *targets))
+    assert found["figures-scaling"] == 1 and "figures" not in found
+    done = call(project, SNAKEMAKE, "-n", "results/quick/figures/phase.svg")
+    assert done.returncode != 0 and "results/quick/figures/phase.svg" in done.stdout + done.stderr
+
+
 def test_all_builds_the_quick_study_without_a_gpu_and_the_main_one_with_it(project, tmp_path):
     smi = tmp_path / "bin" / "nvidia-smi"
     smi.parent.mkdir()

@@ -126,11 +126,18 @@ EDITS = {
         JUDGE,
     ),
     "plot": ("bitnet/plots.py", append("SPARE = 1"), {"figures": 1, "provenance": 1}),
+    "heat map": ("bitnet/plot_phase.py", append("SPARE = 1"), {"figures": 1, "provenance": 1}),
     "title": ("config.yaml", swap('title: ""', "title: new"), {"figures": 1, "provenance": 1}),
     "one more seed": (
         "tests/tiny.yaml",
         swap("quick:\n    seeds: 1", "quick:\n    seeds: 2"),
         {"trunk": 2, "branch": 4, "evaluate": 4, **JUDGE},
+    ),
+    "two more sizes": (  # enough for one more figure
+        "tests/tiny.yaml",
+        swap("hidden_size: [16],", "hidden_size: [16, 32, 64],"),
+        {"trunk": 4, "branch": 8, "evaluate": 8, "verdict": 1, "figures-scaling": 1}
+        | {"provenance": 1},
     ),
     "one more weight decay": (
         "tests/tiny.yaml",
@@ -186,6 +193,16 @@ def test_an_edit_runs_what_it_touches(built, name):
     file, change, expected = EDITS[name]
     with edited(built, file, change):
         assert planned(built) == expected
+
+
+def test_a_figure_that_is_missing_or_was_changed_is_drawn_again_with_those_beside_it(built):
+    figure = built / "results/quick/figures/mechanism.svg"
+    before = figure.read_text()
+    figure.unlink()
+    assert planned(built) == {"figures": 1, "provenance": 1}
+    figure.write_text(before.replace("gains", "losses"))
+    assert planned(built) == {"figures": 1, "provenance": 1}
+    figure.write_text(before)
 
 
 def test_an_edit_taken_back_runs_nothing(built):

@@ -94,6 +94,28 @@ def test_the_legacy_study_is_the_protocol_of_the_original_script(config):
     assert "h256_wd0_lr5e-4" in Study.of(config, "legacy").runs()
 
 
+OVER_STEPS = ["unique_predictions", "loss", "pdr", "mechanism"]
+
+
+@pytest.mark.parametrize(
+    ("name", "figures"),
+    [
+        ("wd_fix", OVER_STEPS),  # two sizes show no trend
+        ("diagnostics", OVER_STEPS),
+        ("legacy", OVER_STEPS),
+        ("scaling", [*OVER_STEPS, "scaling"]),
+        ("phase_quick", ["phase"]),
+    ],
+)
+def test_a_study_has_the_figures_that_show_what_its_grid_varies(config, name, figures):
+    assert Study.of(config, name).figures() == figures
+
+
+def test_one_axis_makes_no_plane(config):
+    varied = put(config, "studies/quick/grid/peak_lr", [1e-3, 2e-3])
+    assert Study.of(varied, "quick").figures() == OVER_STEPS
+
+
 def test_equal_recipes_are_equal_strings_however_numbers_are_written(config):
     written = put(config, "studies/quick/training/gradient_clip", 1)
     assert Study.of(written, "quick").recipe("h64_wd0").to_json() == (

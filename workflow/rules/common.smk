@@ -29,8 +29,6 @@ try:
 except ValueError as _error:
     sys.exit(str(_error))
 
-FIGURES = ("unique_predictions", "loss", "pdr")
-
 
 wildcard_constraints:
     scope=r"([a-z][a-z0-9_]*(@[a-z][a-z0-9_]*)?/)?",
@@ -97,14 +95,27 @@ def study_results(name):
     """Files that answer a study's question."""
     corpus = config.get("corpus")
     scope = scope_of(name, corpus)
+    study = studies.Study.of(config, name, corpus)
     lists = [f"results/{scope}verdict.md", f"results/{scope}provenance.json"]
-    return [*lists, *figures(scope), *tables_of(name, corpus)]
+    return [*lists, *figures(scope, study.figures()), *tables_of(name, corpus)]
 
 
-def figures(scope):
-    """Figure files of a study."""
+def figures(scope, names):
+    """Figure files of a study that has these figures."""
     suffixes = config["figures"]["formats"]
-    return [f"results/{scope}figures/{name}.{suffix}" for name in FIGURES for suffix in suffixes]
+    return [f"results/{scope}figures/{name}.{suffix}" for name in names for suffix in suffixes]
+
+
+def figure_sets():
+    """Figures that studies have together: a name, theirs, and the studies' scopes as a pattern."""
+    found = {}
+    for name in config["studies"]:
+        names = tuple(studies.Study.of(config, name).figures())
+        of_corpus = rf"{name}@[a-z][a-z0-9_]*/"
+        found.setdefault(names, []).extend([scope_of(name), of_corpus])
+    for names, scopes in found.items():
+        special = [name for name in names if name not in studies.OVER_STEPS]
+        yield "-".join(["figures", *special]), names, "|".join(scopes)  # no study has a "-"
 
 
 def tables_of(name, corpus=None):

@@ -44,27 +44,34 @@ rule verdict:
         " --csv {output.csv} --markdown {output.markdown} --code {params.code} --log {log}"
 
 
-rule figures:
-    input:
-        recognise_figures,
-        tables=run_tables,
-        records=run_records,
-    output:
-        images=figures("{scope}"),
-        record="results/{scope}figures.provenance.json",
-    log:
-        "logs/{scope}figures.log",
-    params:
-        thresholds=canonical(config["verdict"]),
-        title=figure_title,
-        dpi=config["figures"]["dpi"],
-        code=code("figures"),
-    message:
-        "Figures of {params.title}"
-    shell:
-        "python -m workflow.scripts.figures --inputs {input.tables}"
-        " --thresholds {params.thresholds:q} --title {params.title:q} --dpi {params.dpi}"
-        " --outputs {output.images} --record {output.record} --code {params.code} --log {log}"
+# A rule a set of figures: what a rule writes cannot hang on the study that a wildcard names.
+for _rule, _names, _scopes in figure_sets():
+
+    rule:
+        name:
+            _rule
+        input:
+            recognise_figures,
+            tables=run_tables,
+            records=run_records,
+        output:
+            images=figures("{scope}", _names),
+            record="results/{scope}figures.provenance.json",
+        log:
+            "logs/{scope}figures.log",
+        wildcard_constraints:
+            scope=_scopes,
+        params:
+            thresholds=canonical(config["verdict"]),
+            title=figure_title,
+            dpi=config["figures"]["dpi"],
+            code=code("figures"),
+        message:
+            "Figures of {params.title}"
+        shell:
+            "python -m workflow.scripts.figures --inputs {input.tables}"
+            " --thresholds {params.thresholds:q} --title {params.title:q} --dpi {params.dpi}"
+            " --outputs {output.images} --record {output.record} --code {params.code} --log {log}"
 
 
 rule provenance:

@@ -94,7 +94,8 @@ def recognise_figures(wildcards):
         "dpi": config["figures"]["dpi"],
         "code": code("figures"),
     }
-    return recognise_study(wildcards, "figures", made, figures(wildcards.scope))
+    outputs = figures(wildcards.scope, study_of(wildcards).figures())
+    return recognise_study(wildcards, "figures", made, outputs)
 
 
 def recognise_study(wildcards, part, made, outputs):

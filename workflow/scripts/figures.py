@@ -11,7 +11,8 @@ import json
 from pathlib import Path
 
 from bitnet.files import whole_file
-from bitnet.plots import FIGURES, METADATA, draw, save
+from bitnet.plot_style import METADATA, save
+from bitnet.plots import FIGURES, draw
 from bitnet.provenance import environment
 from bitnet.records import write_record
 from bitnet.states import Thresholds

@@ -1,0 +1,110 @@
+"""How every figure looks: type, colours, the page around its panels, files that repeat exactly.
+
+Colours are those of Okabe & Ito (2008), which colour-blind readers tell apart. An arm keeps its
+colour in every figure of every study.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+STYLE: dict[str, Any] = {
+    "font.size": 8,
+    "axes.titlesize": "medium",
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "bitnet",  # ids that are the same in every drawing
+}
+METADATA = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}  # by format
+
+BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+ORANGE, SKY, YELLOW = "#E69F00", "#56B4E9", "#F0E442"
+ARM_COLOURS = {0.0: BLUE, 0.05: VERMILION}  # the two arms under test
+MORE_COLOURS = (GREEN, PURPLE, ORANGE, SKY, YELLOW)
+TRUNK_COLOUR = "#222222"
+DASHES = {"ternary": "-", "full_precision": (0, (3, 1.2))}
+REFERENCE = {"color": "#999999", "linewidth": 0.6, "linestyle": (0, (1, 1.5)), "zorder": 1}
+LEADER = {"arrowstyle": "-", "color": REFERENCE["color"], "linewidth": 0.5}
+BESIDE = {"xycoords": "axes fraction", "va": "center", "arrowprops": LEADER}
+NOTE = {"fontsize": 7.5, "color": "#555555"}
+
+LINE = 0.17  # inches that a line of text takes
+LABEL_GAP = 0.13  # inches between the labels of two references
+
+
+@dataclass(frozen=True)
+class Page:
+    """Inches of a panel, of the gaps between panels, and of the margins for labels."""
+
+    panel: tuple[float, float] = (1.4, 1.35)
+    gap: tuple[float, float] = (0.25, 0.2)
+    left: float = 0.78
+    right: float = 1.2
+    bottom: float = 0.65
+
+    def frame(
+        self,
+        shape: tuple[int, int],
+        rows: pd.DataFrame,
+        title: str,
+        handles: list,
+        lines: int = 1,
+        **shared: Any,
+    ) -> tuple[Figure, np.ndarray]:
+        """Empty panels (rows, columns) below title and legend, above the footer that gives N.
+
+        lines: of text in the title of a panel. shared: which axes are, as in `Figure.subplots`.
+        """
+        height, width = shape
+        across = self.left + width * self.panel[0] + (width - 1) * self.gap[0] + self.right
+        ncols = max(2, int(across / 1.5))
+        head = LINE * (1.4 + lines + bool(title) * 1.4 + math.ceil(len(handles) / ncols))
+        down = self.bottom + height * self.panel[1] + (height - 1) * self.gap[1] + head
+        figure = Figure(figsize=(across, down))
+        grid = {"left": self.left / across, "right": 1 - self.right / across}
+        grid |= {"bottom": self.bottom / down, "top": 1 - head / down}
+        grid |= {f"{a}space": g / p for a, g, p in zip("wh", self.gap, self.panel, strict=True)}
+        panels = figure.subplots(height, width, gridspec_kw=grid, squeeze=False, **shared)
+        figure.suptitle(title, y=1 - 0.4 * LINE / down, va="top")
+        top = 1 - bool(title) * 1.4 * LINE / down
+        figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, top), ncols=ncols)
+        footer = "N = {N:,} held-out positions, data {DataHash:.8}".format(**rows.iloc[0])
+        figure.text(1 - 0.06 / across, 0.06 / down, footer, ha="right", va="bottom", **NOTE)
+        return figure, panels
+
+
+def arm_colours(rows: pd.DataFrame) -> dict[float, Any]:
+    """A colour for each Stage2WD of a table, in their order."""
+    arms = sorted(rows["Stage2WD"].dropna().unique())
+    others = [arm for arm in arms if arm not in ARM_COLOURS]
+    more = [*MORE_COLOURS, *matplotlib.colormaps["viridis"](np.linspace(0, 1, len(others)))]
+    colours = ARM_COLOURS | dict(zip(others, more, strict=False))
+    return {arm: colours[arm] for arm in arms}
+
+
+def label(axes: Axes, references: dict[str, float]) -> None:
+    """Names of heights beside a panel, moved apart where they would overlap."""
+    axes.get_ylim()  # limits that follow the data are worked out when asked for
+    to_axes = axes.transData + axes.transAxes.inverted()
+    heights = {name: to_axes.transform((0, value))[1] for name, value in references.items()}
+    gap = LABEL_GAP * axes.figure.dpi / axes.get_window_extent().height
+    free = math.inf
+    for name, height in sorted(heights.items(), key=lambda item: -item[1]):
+        free = min(free - gap, height)
+        axes.annotate(name, (1, height), (1.06, free), **BESIDE, **NOTE)
+
+
+def save(figure: Figure, file: str | Path | BinaryIO, format: str, dpi: int = 150) -> None:
+    """Write svg, pdf or png; drawing the same table again gives the same bytes."""
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(file, format=format, dpi=dpi, metadata=METADATA[format])
