@@ -76,6 +76,12 @@ def test_all_builds_the_quick_study_without_a_gpu_and_the_main_one_with_it(proje
     assert jobs(snakemake(project, *command, "--config", "study=quick", env=env))["trunk"] == 12
 
 
+def test_error_rates_are_made_from_a_studys_tables_and_only_where_they_are_asked_for(project):
+    found = jobs(snakemake(project, "-n", "results/quick/error_rates.md"))
+    assert found["error_rates"] == 1 and found["evaluate"] == 24 and "verdict" not in found
+    assert "error_rates" not in jobs(snakemake(project, "-n", "quick"))
+
+
 def test_a_study_on_another_corpus_writes_under_a_scope_of_its_own(project):
     output = snakemake(project, "-n", "wd_fix", "--config", "corpus=stories")
     assert "results/wd_fix@stories/verdict.md" in output

@@ -74,6 +74,29 @@ for _rule, _names, _scopes in figure_sets():
             " --outputs {output.images} --record {output.record} --code {params.code} --log {log}"
 
 
+rule error_rates:
+    input:
+        tables=run_tables,
+        records=run_records,
+    output:
+        csv="results/{scope}error_rates.csv",
+        markdown="results/{scope}error_rates.md",
+        record="results/{scope}error_rates.provenance.json",
+    log:
+        "logs/{scope}error_rates.log",
+    params:
+        question=question,
+        thresholds=canonical(config["verdict"]),
+        title=study_title,
+        code=code("error_rates"),
+    message:
+        "Error rates of the verdict, fitted to {params.title}"
+    shell:
+        "python -m workflow.scripts.error_rates --inputs {input.tables}"
+        " --question {params.question:q} --thresholds {params.thresholds:q} --title {params.title:q}"
+        " --csv {output.csv} --markdown {output.markdown} --code {params.code} --log {log}"
+
+
 rule provenance:
     input:
         recognise_provenance,

@@ -1,0 +1,26 @@
+# What the terminal says before and after: how much there is to train, and the answer.
+
+
+def announce(workflow):
+    """How many trainings there are to do, and about how long they take."""
+    jobs = [job for job in workflow.dag.needrun_jobs() if job.rule.name in ("trunk", "branch")]
+    gpu = has_cuda()
+    slots = [job.resources.get("gpu", 0) for job in jobs]
+    at_once = max(1, workflow.cores or 1)
+    if gpu and any(slots):
+        at_once = min(at_once, int(workflow.global_resources.get("gpu", 1)))
+    found = [Recipe.from_json(job.params.recipe) for job in jobs]
+    return plan.announcement(found, gpu, at_once)
+
+
+def answer(workflow):
+    """The verdicts that were asked for, and the files to open."""
+    lines, targets = [], []
+    for job in workflow.dag.jobs:
+        if job.rule.name == "verdict":
+            lines.append(Path(job.output.markdown).read_text().split("\n## Legend")[0])
+            folder = Path(job.output.markdown).parent
+            targets += [f"{folder}/verdict.md", f"{folder}/verdict.csv", f"{folder}/figures/"]
+    if not lines:
+        targets = [path for job in workflow.dag.targetjobs for path in job.output]
+    return "\n".join([*lines, *(["Open: " + ", ".join(targets)] if targets else [])])
