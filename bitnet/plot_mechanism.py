@@ -9,7 +9,6 @@ optimizer's decay does not enter the gradient, the ratio says what coupling woul
 Shown are the runs of the study's own protocol at its smallest size.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import itemgetter
@@ -19,17 +18,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from bitnet import plot_curves
 from bitnet.plot_rows import RUN, labelled, limits, own_protocol
-from bitnet.plot_style import DASHES, NOTE, REFERENCE, Page, arm_colours, label
+from bitnet.plot_style import DASHES, NOTE, REFERENCE, Page, arm_colours, few_ticks, label
 from bitnet.states import Thresholds
 
 PAGE = Page(panel=(1.3, 0.8), gap=(0.2, 0.16), left=2.05, bottom=0.6)
 LABEL_LEFT = -0.34  # of a panel's width: beyond the widest numbers
 COUPLED = {"adam": ("embed", "linear"), "adam-matrices": ("linear",)}  # decay in the gradient of
-MOST_TICKS = 4
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ def draw(rows: pd.DataFrame, thresholds: Thresholds, title: str) -> Figure:
             heights = labelled(limits(rows.iloc[0], "UniquePredictions", thresholds), ",g")
         for column, axes in zip(columns, line, strict=True):
             _panel(axes, cells[column], quantity, arm_colours(rows), heights)
-        _ticks(line[0], quantity.log)
+        few_ticks(line[0])
         label(line[-1], heights)
     for column, top, bottom in zip(columns, panels[0], panels[-1], strict=True):
         top.set_title("\n".join(column))
@@ -120,19 +117,3 @@ def _panel(axes: Axes, rows: pd.DataFrame, quantity: Quantity, colours: dict, he
         axes.text(0.03, 0.05, "none", **note)
     elif quantity.decays and quantity.decays not in COUPLED.get(rows["Optimizer"].iloc[0], ()):
         axes.text(0.03, 0.05, "not in the gradient", **note)
-
-
-def _ticks(axes: Axes, log: bool) -> None:
-    """A few round numbers, on a log axis that may span less than a decade or more than ten."""
-    low, high = axes.get_ylim()
-    axes.yaxis.set_major_locator(MaxNLocator(MOST_TICKS - 1))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
-    axes.yaxis.minorticks_off()
-    if log:
-        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        for digits in ((1, 2, 5), (1,)):
-            ticks = [d * 10.0**p for p in powers for d in digits if low <= d * 10.0**p <= high]
-            if len(ticks) <= MOST_TICKS:
-                break
-        if len(ticks) > 1:
-            axes.set_yticks(ticks[:: math.ceil(len(ticks) / MOST_TICKS)])

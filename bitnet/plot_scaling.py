@@ -24,7 +24,7 @@ from bitnet.plot_rows import (
     middle,
     own_protocol,
 )
-from bitnet.plot_style import DASHES, REFERENCE, TRUNK_COLOUR, Page, arm_colours, label
+from bitnet.plot_style import DASHES, REFERENCE, TRUNK_COLOUR, Page, arm_colours, few_ticks, label
 from bitnet.states import Thresholds
 
 PAGE = Page(panel=(2.6, 2.3))
@@ -59,6 +59,7 @@ def draw(rows: pd.DataFrame, thresholds: Thresholds, title: str) -> Figure:
         axes.set_title(f"Optimizer {optimizer}")
         axes.set_xlabel("HiddenSize (log scale)")
     panels[0, 0].set_ylabel("UniquePredictions")
+    few_ticks(panels[0, 0])
     label(panels[0, -1], heights)
     return figure
 
@@ -84,11 +85,10 @@ def _series(axes: Axes, runs: pd.DataFrame, colours: dict) -> None:
 
 def _scale(axes: Axes, sizes: list[int]) -> None:
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     axes.set_xscale("log", base=2)
     axes.set_xlim(sizes[0] / 2**0.5, sizes[-1] * 2**0.5)
     axes.set_xticks(sizes, map(str, sizes))
-    axes.minorticks_off()
+    axes.xaxis.minorticks_off()
 
 
 def _legend(runs: pd.DataFrame, colours: dict) -> list:

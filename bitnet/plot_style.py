@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 STYLE: dict[str, Any] = {
     "font.size": 8,
@@ -39,6 +40,7 @@ BESIDE = {"xycoords": "axes fraction", "va": "center", "arrowprops": LEADER}
 NOTE = {"fontsize": 7.5, "color": "#555555"}
 
 LINE = 0.17  # inches that a line of text takes
+MOST_TICKS = 4
 LABEL_GAP = 0.13  # inches between the labels of two references
 
 
@@ -90,6 +92,22 @@ def arm_colours(rows: pd.DataFrame) -> dict[float, Any]:
     more = [*MORE_COLOURS, *matplotlib.colormaps["viridis"](np.linspace(0, 1, len(others)))]
     colours = ARM_COLOURS | dict(zip(others, more, strict=False))
     return {arm: colours[arm] for arm in arms}
+
+
+def few_ticks(axes: Axes) -> None:
+    """Round numbers up an axis, also where it is logarithmic and spans half a decade or ten."""
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(MaxNLocator(MOST_TICKS - 1))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    axes.yaxis.minorticks_off()
+    if axes.get_yscale() == "log":
+        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        for digits in ((1, 2, 5), (1,)):
+            ticks = [d * 10.0**p for p in powers for d in digits if low <= d * 10.0**p <= high]
+            if len(ticks) <= MOST_TICKS:
+                break
+        if len(ticks) > 1:
+            axes.set_yticks(ticks[:: math.ceil(len(ticks) / MOST_TICKS)])
 
 
 def label(axes: Axes, references: dict[str, float]) -> None:

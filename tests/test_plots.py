@@ -7,7 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from matplotlib.figure import Figure
 
+from bitnet.plot_style import few_ticks
 from bitnet.plots import FIGURES, draw
 from bitnet.records import record_of, write_record
 from bitnet.studies import Study
@@ -16,6 +18,17 @@ from workflow.scripts import figures as script
 
 ROOT = Path(__file__).parents[1]
 ALL = list(FIGURES)
+
+
+@pytest.mark.parametrize("scale", ["log", "linear"])
+@pytest.mark.parametrize(("low", "high"), [(0.93, 1.01), (0.3, 1), (2, 4.7), (1, 1e3), (1e-12, 5)])
+def test_an_axis_of_any_span_has_a_few_numbers(low, high, scale):
+    axes = Figure().subplots()
+    axes.set_yscale(scale)
+    axes.set_ylim(low, high)
+    few_ticks(axes)
+    seen = [tick for tick in axes.get_yticks() if low <= tick <= high]
+    assert 2 <= len(seen) <= 4 and axes.get_ylim() == (low, high)
 
 
 def test_every_figure_that_a_study_has_can_be_drawn():
