@@ -17,7 +17,7 @@ from bitnet.drawn import paired_tests, run_states
 from bitnet.error_rates import CLAIM, OUTCOMES, column, judge_draws, rates
 from bitnet.files import read_json
 from bitnet.records import record_of, write_record
-from bitnet.scenarios import Scenario, at_upper_spread, ending_at, halfway, scenarios
+from bitnet.scenarios import NULL, Scenario, at_upper_spread, ending_at, halfway, scenarios
 from bitnet.simulate import SEGMENTS, draw, fit, table
 from bitnet.states import Thresholds, state, trunk_state
 from bitnet.verdict import CELL, Cell, effect, judge, ternary_specific
@@ -29,11 +29,14 @@ from workflow.scripts import error_rates as script
 
 LIMITS = Thresholds()
 CELLS = fit(study(), QUESTION)
-SCENARIOS = {s.name: s for s in scenarios(CELLS, key(), LIMITS)}
+SCENARIOS = {f"{s.truth}: {s.name}": s for s in scenarios(CELLS, key(), LIMITS)}
+
+
+TRIFLING = "next to nothing: arms 1.2 apart at the threshold"
 
 
 def share(cells, outcome, seeds=3, draws=100) -> float:
-    scenario = Scenario("", cells)
+    scenario = Scenario(NULL, "", cells)
     rng = np.random.default_rng(0)
     return rates(scenario, key(), seeds, draws, rng, LIMITS)[column(outcome)]
 
@@ -65,7 +68,7 @@ def test_a_draw_gets_the_outcome_that_the_verdict_gives_its_tables(name):
     cells, draws = [scaled(cell, 2) for cell in SCENARIOS[name].cells], 2
     said = judge_draws(cells, key(), draws, 3, np.random.default_rng(5), LIMITS)
     alone = judged_alone(cells, draws, 3, np.random.default_rng(5))
-    for (outcomes, answer, _), verdict in zip(said, alone, strict=True):
+    for ((outcomes, answer), _), verdict in zip(said, alone, strict=True):
         assert outcomes == [verdict.loc[cell.key, "Outcome"] for cell in cells]
         main = verdict[verdict["Headline"]]
         assert [answer] == main["TernarySpecific"].tolist() or (len(main) == 0 and answer == "n.a.")
@@ -113,9 +116,7 @@ def test_every_outcome_of_the_verdict_has_its_share_and_a_wilson_interval():
         "helps",
         "inconclusive",
     }
-    row = rates(
-        SCENARIOS["as measured, headline cell"], key(), 3, 50, np.random.default_rng(0), LIMITS
-    )
+    row = rates(SCENARIOS["a fix: headline cell"], key(), 3, 50, np.random.default_rng(0), LIMITS)
     assert sum(row[column(name)] for name in OUTCOMES) == pytest.approx(1)
     # Wilson, 50 of 50: 50 / (50 + 1.959964^2) and 1
     assert (row["Fixed"], row["FixedHigh"]) == (1, 1)
@@ -140,7 +141,7 @@ def test_a_fix_of_next_to_no_spread_is_always_found():
 
 
 def test_arms_at_the_threshold_are_called_fixed_in_no_more_than_half_of_alpha():
-    (cell,) = SCENARIOS["nothing differs, both at the threshold"].cells
+    (cell,) = SCENARIOS["nothing differs: headline cell, arms at the threshold"].cells
     found = [share([scaled(cell, 3)], "fixed", seeds, 400) for seeds in (3, 5)]
     assert min(found) > 0 and max(found) < 0.025 + 3 * math.sqrt(0.025 * 0.975 / 400)
 
@@ -157,7 +158,7 @@ def test_other_cells_than_the_headline_are_corrected():
     cells = [replace(weak, key=k) for k in CELLS]
     rng = np.random.default_rng(0)
     outcomes = list(
-        zip(*(o for o, *_ in judge_draws(cells, key(), 60, 3, rng, LIMITS)), strict=True)
+        zip(*(said[0][0] for said in judge_draws(cells, key(), 60, 3, rng, LIMITS)), strict=True)
     )
     claims = {k: outcomes[i].count("helps") for i, k in enumerate(CELLS)}
     assert claims.pop(key()) > 1.2 * max(claims.values()) > 0
@@ -178,8 +179,8 @@ def test_scenarios_are_made_of_what_was_measured():
     # Of a variance from 3 seeds: sqrt(2 / chi2(0.05, 2)), chi2(0.05, 2) = -2 ln 0.95
     factor = at_upper_spread(main).control.spread / main.control.spread
     assert factor == pytest.approx(math.sqrt(2 / (-2 * math.log(0.95))))
-    assert SCENARIOS["nothing differs, healthy cell"].cells[0].key == key("adamw")
-    assert len(SCENARIOS["study, as measured"].cells) == 4
+    assert SCENARIOS["nothing differs: healthy cell"].cells[0].key == key("adamw")
+    assert len(SCENARIOS["a fix: every cell as measured"].cells) == 4
 
 
 def test_on_a_blind_corpus_the_threshold_is_one_of_pdr():
@@ -191,13 +192,30 @@ def test_on_a_blind_corpus_the_threshold_is_one_of_pdr():
 
 def test_scenarios_without_their_cells_are_left_out():
     alone = scenarios({key(): CELLS[key()]}, key(), LIMITS)
-    missing = set(SCENARIOS) - {scenario.name for scenario in alone}
+    missing = set(SCENARIOS) - {f"{scenario.truth}: {scenario.name}" for scenario in alone}
     assert missing == {
-        "nothing differs, healthy cell",
-        "headline cell, twin's effect the same",
-        "headline cell, twin's effect half",
-        "headline cell, twin's effect none",
+        "nothing differs: healthy cell",
+        "twin: the same effect",
+        "twin: half the effect",
+        "twin: no effect",
     }
+
+
+def test_the_rule_proposed_calls_next_to_nothing_no_fix():
+    trifle = [scaled(cell, 0.2) for cell in SCENARIOS[TRIFLING].cells]
+    assert share(trifle, "fixed", 5) == 1  # by the rule in force
+    assert share(trifle, "proposed fixed", 5) == 0
+    assert share(trifle, "proposed inconclusive", 5) + share(trifle, "proposed no effect", 5) == 1
+    assert share(SCENARIOS["a fix: headline cell"].cells, "proposed fixed") == 1
+
+
+def test_the_rule_proposed_says_that_all_stay_collapsed():
+    idle = [scaled(cell, 2) for cell in SCENARIOS["nothing differs: headline cell"].cells]
+    assert share(idle, "inconclusive") > 0.8 and share(idle, "stays collapsed") == 0
+    assert share(idle, "proposed stays collapsed") == share(idle, "inconclusive")
+    assert share(idle, "proposed inconclusive") == 0
+    edges = SCENARIOS["nothing differs: headline cell, arms at the threshold"].cells
+    assert share(edges, "proposed inconclusive") > 0 == share(edges, "proposed stays collapsed")
 
 
 def twins(own, other) -> list[Cell]:
@@ -261,9 +279,11 @@ def test_the_script_writes_the_same_numbers_for_the_same_seed_only(results, tmp_
     script.main(arguments(results, tmp_path))
     first = [path.read_text() for path in outputs]
     shares = pd.read_csv(outputs[0])
-    assert shares["Scenario"].tolist() == [name for name in SCENARIOS for _ in (3, 4)]
+    assert (shares["Truth"] + ": " + shares["Scenario"]).tolist() == [
+        s for s in SCENARIOS for _ in "34"
+    ]
     assert set(shares["Draws"]) == {2} and set(shares["Seeds"]) == {3, 4}
-    assert "2 drawn studies" in first[1] and "study, as measured" in first[1]
+    assert "2 drawn studies" in first[1] and "| twin: half the effect " in first[1]
     assert read_json(tmp_path / "e.provenance.json")["lineage"]["error_rates"]["seed"] == 0
 
     code = "from workflow.scripts import error_rates as s; s.SEEDS = (3, 4); s.main()"

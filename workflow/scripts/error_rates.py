@@ -9,7 +9,7 @@ same --seed gives the same numbers.
 """
 
 import json
-from collections.abc import Sequence
+import textwrap
 from itertools import product
 from pathlib import Path
 
@@ -17,24 +17,24 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from bitnet.error_rates import ANSWERS, CLAIM, LEVEL, column, rates
+from bitnet.error_rates import ANSWERS, CLAIM, LEVEL, PROPOSED, column, rates
 from bitnet.files import write_text
+from bitnet.proposal import STAYS
 from bitnet.provenance import environment
 from bitnet.records import record_of, write_record
-from bitnet.scenarios import scenarios
+from bitnet.scenarios import FIX, NULL, TRIFLE, TRUTHS, scenarios
 from bitnet.simulate import fit
 from bitnet.states import Thresholds
 from bitnet.verdict import CELL, judge
-from bitnet.verdict_text import table
+from bitnet.verdict_text import WIDTH, table
 from workflow.scripts.cli import code_of, flags, log, parsed, run
 from workflow.scripts.tables import read_tables
 
 SEEDS = (3, 5, 10)
-TABLES = {
-    "Claims that the arms differ": ["fixed", "helps", "harmful", CLAIM],
-    "Other outcomes": ["recovers either way", "no effect", "inconclusive"],
-    "Is it specific to ternary weights? The rule in force": [f"ternary {a}" for a in ANSWERS],
-    "The same, by the rule proposed": [f"proposed {a}" for a in ANSWERS],
+TABLES = {  # heading: truths, outcomes
+    "Nothing differs": ((NULL, TRIFLE), ("fixed", CLAIM, "no effect", STAYS, "inconclusive")),
+    "A fix": ((FIX,), ("fixed", "helps", "no effect", STAYS, "inconclusive")),
+    "Specific to ternary weights?": (TRUTHS, [f"ternary {answer}" for answer in ANSWERS]),
 }
 
 
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
     for place, seeds in tqdm(plan, desc="scenarios", disable=None):
         rng = np.random.default_rng([args.seed, place, seeds])
         lines.append(rates(found[place], chosen[0], seeds, args.draws, rng, thresholds))
-        log.info("%s, %d seeds", found[place].name, seeds)
+        log.info("%s: %s, %d seeds", found[place].truth, found[place].name, seeds)
     shares = pd.DataFrame(lines)
     write_text(args.csv, shares.to_csv(index=False, float_format="%.6g"))
     write_text(args.markdown, markdown(shares, args.title))
@@ -82,25 +82,36 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def markdown(shares: pd.DataFrame, title: str) -> str:
-    """Shares of draws in percent with their intervals, a row a scenario and number of seeds."""
-    draws = shares["Draws"].iloc[0]
+    """Shares of draws in percent, a row a scenario, the numbers of seeds beside each other."""
+    draws, sizes = shares["Draws"].iloc[0], " / ".join(map(str, shares["Seeds"].unique()))
     words = (
-        f"Shares of {draws:,} drawn studies in percent, with {LEVEL:.0%} Wilson intervals. In a "
-        "scenario of several cells: studies in which at least one cell has that outcome."
+        f"Percent of {draws:,} drawn studies with {sizes} seeds; the CSV file beside this one has "
+        f"all outcomes, with Wilson intervals ({LEVEL:.0%}, at most ± {_widest(shares):.1f}). Of "
+        "several cells: studies in which at least one has the outcome. A claim: fixed, helps, "
+        "harmful."
     )
-    blocks = [f"# Error rates of the verdict, fitted to {title}", words]
-    for heading, names in TABLES.items():
-        told = shares[shares[column(names[0])].notna()]
-        lines = [_line(row, names) for row in told.to_dict("records")]
-        if lines:
-            blocks += [f"## {heading}", table(["scenario", "cells", "seeds", *names], lines)]
+    blocks = [f"# Error rates of the verdict, fitted to {title}", textwrap.fill(words, WIDTH)]
+    for prefix, rule in (("", "rule in force"), (PROPOSED, "rule proposed")):
+        for heading, (truths, names) in TABLES.items():
+            shown = [name for name in names if prefix or name != STAYS]
+            columns = [column(prefix + name) for name in shown]
+            told = shares[shares["Truth"].isin(truths) & shares[columns[0]].notna()]
+            groups = told.groupby(["Truth", "Scenario"], sort=False)
+            lines = [[": ".join(group), *_cells(rows[columns])] for group, rows in groups]
+            if lines:
+                blocks += [f"## {heading} ({rule})", table(["scenario", *shown], lines)]
     return "\n\n".join(blocks) + "\n"
 
 
-def _line(row: dict, names: Sequence[str]) -> list[str]:
-    ends = [[100 * row[column(name) + end] for end in ("", "Low", "High")] for name in names]
-    shown = [f"{share:.1f} [{low:.1f}, {high:.1f}]" for share, low, high in ends]
-    return [row["Scenario"], str(row["Cells"]), str(row["Seeds"]), *shown]
+def _cells(shares: pd.DataFrame) -> list[str]:
+    """Of each outcome its percentages, a seed number after the other: '1.6 / 1.1 / 0'."""
+    return [" / ".join(f"{100 * s:.1f}".removesuffix(".0") for s in shares[c]) for c in shares]
+
+
+def _widest(shares: pd.DataFrame) -> float:
+    """Half of the widest interval, percent."""
+    lows = [name for name in shares if name.endswith("Low")]
+    return max(50 * (shares[low.removesuffix("Low") + "High"] - shares[low]).max() for low in lows)
 
 
 if __name__ == "__main__":
