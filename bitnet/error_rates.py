@@ -52,17 +52,28 @@ def rates(
     row = {"Truth": scenario.truth, "Scenario": scenario.name, "Cells": len(scenario.cells)}
     row |= {"Seeds": seeds, "Draws": draws}
     said = list(judge_draws(scenario.cells, headline, draws, seeds, rng, thresholds))
-    for prefix, rule in (("", 0), (PROPOSED, 1)):
-        outcomes = [{name.split(" (")[0] for name in names} for names, _ in (s[rule] for s in said)]
-        answers = [answer for _, answer in (s[rule] for s in said)]
+    for prefix, by_draw in zip(("", PROPOSED), zip(*said, strict=True), strict=True):
+        names, answers = zip(*by_draw, strict=True)
+        outcomes = [{name.split(" (")[0] for name in study} for study in names]
         for name in (*OUTCOMES, proposal.STAYS):
-            row |= _share(prefix + name, sum(name in names for names in outcomes), draws)
-        claims = sum(not CLAIMS.isdisjoint(names) for names in outcomes)
+            row |= _share(prefix + name, sum(name in study for study in outcomes), draws)
+        claims = sum(not CLAIMS.isdisjoint(study) for study in outcomes)
         row |= _share(prefix + CLAIM, claims, draws)
         with_twin = draws - answers.count("n.a.")
         for name in ANSWERS:
             row |= _share(f"{prefix}ternary {name}", answers.count(name), with_twin)
     return row
+
+
+def differences(
+    cell: FittedCell, draws: int, rng: np.random.Generator, thresholds: Thresholds
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of drawn seeds' differences at the end, (3,) each: `EFFECTS`.
+
+    Beside the measured ones they tell whether the generator fits.
+    """
+    deltas = DrawnCell.of(cell, draw(cell, 1, draws, rng), thresholds).deltas[0]
+    return deltas.mean(axis=0), deltas.std(axis=0)
 
 
 def column(name: str) -> str:
