@@ -11,6 +11,8 @@ from bitnet.drawn import run_states
 from bitnet.simulate import SEGMENTS, FittedCell, Path
 from bitnet.states import Thresholds
 
+NULL, TRIFLE, FIX, TWIN = TRUTHS = "nothing differs", "next to nothing", "a fix", "twin"
+TRIFLING = 1.2  # ratio of the arms of a TRIFLE, within the equivalence ratio of 1.25
 ENDS = (1.0, 1.25, 1.5)  # where weakened fixes end, in units of the threshold of diverse
 
 
@@ -18,6 +20,8 @@ ENDS = (1.0, 1.25, 1.5)  # where weakened fixes end, in units of the threshold o
 class Scenario:
     """Cells that are drawn and judged together, as one study."""
 
+    truth: str
+    """One of TRUTHS."""
     name: str
     cells: Sequence[FittedCell]
 
@@ -30,29 +34,35 @@ def scenarios(
     Scenarios that need the headline cell's twin, or a healthy cell (trunk and arms diverse on
     their mean paths), are left out where the study has none.
     """
-    main = cells[headline]
-    edge = ending_at(1.0, main.treatment, main, thresholds)
-    undecided = replace(main, control=edge, treatment=edge)
-    found = [Scenario("nothing differs, headline cell", [nothing_differs(main)])]
+    main, every = cells[headline], list(cells.values())
+    edge, under, over = (
+        ending_at(ratio, main.treatment, main, thresholds)
+        for ratio in (1.0, TRIFLING**-0.5, TRIFLING**0.5)
+    )
+    edges, trifle = (
+        replace(main, control=control, treatment=treatment)
+        for control, treatment in ((edge, edge), (under, over))
+    )
+    found = [Scenario(NULL, "headline cell", [nothing_differs(main)])]
     healthy = [key for key, cell in cells.items() if _healthy(cell, thresholds)]
     for key in sorted(healthy, key=lambda key: (key[-1] != headline[-1], key))[:1]:
-        found.append(Scenario("nothing differs, healthy cell", [nothing_differs(cells[key])]))
-    found.append(Scenario("nothing differs, both at the threshold", [undecided]))
-    found.append(Scenario("as measured, headline cell", [main]))
-    found.append(Scenario("the same, spread at its upper limit", [at_upper_spread(main)]))
+        found.append(Scenario(NULL, "healthy cell", [nothing_differs(cells[key])]))
+    found += [
+        Scenario(NULL, "headline cell, arms at the threshold", [edges]),
+        Scenario(NULL, "every cell", [nothing_differs(cell) for cell in every]),
+        Scenario(NULL, "every cell at the threshold", [replace(edges, key=key) for key in cells]),
+        Scenario(TRIFLE, f"arms {TRIFLING} apart at the threshold", [trifle]),
+        Scenario(FIX, "headline cell", [main]),
+        Scenario(FIX, "the same, spread at its upper limit", [at_upper_spread(main)]),
+    ]
     for ratio in ENDS:
         weak = replace(main, treatment=ending_at(ratio, main.treatment, main, thresholds))
-        found.append(Scenario(f"fix that ends at {ratio:g} x threshold", [weak]))
+        found.append(Scenario(FIX, f"the same, ends at {ratio:g} x threshold", [weak]))
+    found.append(Scenario(FIX, "every cell as measured", every))
     for key in (key for key in cells if key[:-1] == headline[:-1] and key != headline):
         half = replace(main, treatment=halfway(main.control, main.treatment))
-        for name, twin in (("the same", main), ("half", half), ("none", nothing_differs(main))):
-            pair = [main, replace(twin, key=key)]
-            found.append(Scenario(f"headline cell, twin's effect {name}", pair))
-    every = list(cells.values())
-    found.append(Scenario("study, nothing differs", [nothing_differs(cell) for cell in every]))
-    edges = [replace(undecided, key=key) for key in cells]
-    found.append(Scenario("study, all at the threshold", edges))
-    found.append(Scenario("study, as measured", every))
+        for name, twin in (("the same", main), ("half the", half), ("no", nothing_differs(main))):
+            found.append(Scenario(TWIN, f"{name} effect", [main, replace(twin, key=key)]))
     return found
 
 

@@ -9,32 +9,36 @@ same --seed gives the same numbers.
 """
 
 import json
-from collections.abc import Sequence
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 from tqdm import tqdm
 
-from bitnet.error_rates import ANSWERS, CLAIM, LEVEL, column, rates
+from bitnet.error_rates import ANSWERS, CLAIM, LEVEL, PROPOSED, column, differences, rates
 from bitnet.files import write_text
+from bitnet.proposal import STAYS
 from bitnet.provenance import environment
 from bitnet.records import record_of, write_record
-from bitnet.scenarios import scenarios
-from bitnet.simulate import fit
+from bitnet.scenarios import FIX, NULL, TRIFLE, TRUTHS, scenarios
+from bitnet.simulate import FittedCell, fit
 from bitnet.states import Thresholds
-from bitnet.verdict import CELL, judge
-from bitnet.verdict_text import table
+from bitnet.verdict import CELL, EFFECTS, judge
+from bitnet.verdict_text import WIDTH, table
 from workflow.scripts.cli import code_of, flags, log, parsed, run
 from workflow.scripts.tables import read_tables
 
 SEEDS = (3, 5, 10)
-TABLES = {
-    "Claims that the arms differ": ["fixed", "helps", "harmful", CLAIM],
-    "Other outcomes": ["recovers either way", "no effect", "inconclusive"],
-    "Is it specific to ternary weights? The rule in force": [f"ternary {a}" for a in ANSWERS],
-    "The same, by the rule proposed": [f"proposed {a}" for a in ANSWERS],
+DRAWN = 5000  # seeds, to show how well the generator fits
+TABLES = {  # heading: truths, outcomes
+    "Nothing differs": ((NULL, TRIFLE), ("fixed", CLAIM, "no effect", STAYS, "inconclusive")),
+    "A fix": ((FIX,), ("fixed", "helps", "no effect", STAYS, "inconclusive")),
+    "Specific to ternary weights?": (TRUTHS, [f"ternary {answer}" for answer in ANSWERS]),
 }
 
 
@@ -58,15 +62,22 @@ def main(argv: list[str] | None = None) -> None:
     chosen = [tuple(key) for key in cells.loc[cells["Headline"], CELL].itertuples(index=False)]
     if not chosen:
         raise ValueError(f"results hold no runs of the headline cell {question['headline']}")
-    found = scenarios(fit(rows, question), chosen[0], thresholds)
+    fitted = fit(rows, question)
+    found = scenarios(fitted, chosen[0], thresholds)
     plan, lines = list(product(range(len(found)), SEEDS)), []
     for place, seeds in tqdm(plan, desc="scenarios", disable=None):
         rng = np.random.default_rng([args.seed, place, seeds])
         lines.append(rates(found[place], chosen[0], seeds, args.draws, rng, thresholds))
-        log.info("%s, %d seeds", found[place].name, seeds)
+        log.info("%s: %s, %d seeds", found[place].truth, found[place].name, seeds)
     shares = pd.DataFrame(lines)
     write_text(args.csv, shares.to_csv(index=False, float_format="%.6g"))
-    write_text(args.markdown, markdown(shares, args.title))
+    fits = [
+        fit_of(row, cell, thresholds, np.random.default_rng([args.seed, len(found), place]))
+        for place, (row, cell) in enumerate(
+            zip(cells.to_dict("records"), fitted.values(), strict=True)
+        )
+    ]
+    write_text(args.markdown, markdown(shares, fits, args.title))
     output = Path(args.csv)
     lineage = {
         "error_rates": {
@@ -81,26 +92,57 @@ def main(argv: list[str] | None = None) -> None:
     write_record(record_of(output), [output, Path(args.markdown)], lineage, evaluated=environment())
 
 
-def markdown(shares: pd.DataFrame, title: str) -> str:
-    """Shares of draws in percent with their intervals, a row a scenario and number of seeds."""
-    draws = shares["Draws"].iloc[0]
+def fit_of(
+    row: Mapping, cell: FittedCell, thresholds: Thresholds, rng: np.random.Generator
+) -> list[str]:
+    """Cell, and mean ± standard deviation of its differences between arms, measured and drawn."""
+    name, seeds = f"{row['HiddenSize']} {row['Optimizer']} {row['Weights']}", row["Seeds"]
+    mean, sd = differences(cell, DRAWN, rng, thresholds)
+    shown = [name]
+    for i, effect in ((EFFECTS.index(effect), effect) for effect in (row["Primary"], "ValLoss")):
+        half = (row[f"Delta{effect}High"] - row[f"Delta{effect}Low"]) / 2  # of the t-interval
+        measured = half * math.sqrt(seeds) / student.ppf((1 + thresholds.confidence) / 2, seeds - 1)
+        shown += [f"{row[f'Delta{effect}']:+.3f} ± {measured:.3f}", f"{mean[i]:+.3f} ± {sd[i]:.3f}"]
+    return shown
+
+
+def markdown(shares: pd.DataFrame, fits: Sequence[Sequence[str]], title: str) -> str:
+    """Shares of draws in percent, a row a scenario, the numbers of seeds beside each other.
+
+    fits: rows of `fit_of`.
+    """
+    draws, sizes = shares["Draws"].iloc[0], " / ".join(map(str, shares["Seeds"].unique()))
     words = (
-        f"Shares of {draws:,} drawn studies in percent, with {LEVEL:.0%} Wilson intervals. In a "
-        "scenario of several cells: studies in which at least one cell has that outcome."
+        f"Percent of {draws:,} drawn studies with {sizes} seeds; the CSV file beside this one has "
+        f"all outcomes, with Wilson intervals ({LEVEL:.0%}, at most ± {_widest(shares):.1f}). Of "
+        "several cells: studies in which at least one has the outcome. A claim: fixed, helps, "
+        "harmful."
     )
-    blocks = [f"# Error rates of the verdict, fitted to {title}", words]
-    for heading, names in TABLES.items():
-        told = shares[shares[column(names[0])].notna()]
-        lines = [_line(row, names) for row in told.to_dict("records")]
-        if lines:
-            blocks += [f"## {heading}", table(["scenario", "cells", "seeds", *names], lines)]
+    blocks = [f"# Error rates of the verdict, fitted to {title}", textwrap.fill(words, WIDTH)]
+    for prefix, rule in (("", "rule in force"), (PROPOSED, "rule proposed")):
+        for heading, (truths, names) in TABLES.items():
+            shown = [name for name in names if prefix or name != STAYS]
+            columns = [column(prefix + name) for name in shown]
+            told = shares[shares["Truth"].isin(truths) & shares[columns[0]].notna()]
+            groups = told.groupby(["Truth", "Scenario"], sort=False)
+            lines = [[": ".join(group), *_cells(rows[columns])] for group, rows in groups]
+            if lines:
+                blocks += [f"## {heading} ({rule})", table(["scenario", *shown], lines)]
+    arms = [f"{what}, {how}" for what in ("Δ ln", "ΔValLoss") for how in ("measured", "drawn")]
+    blocks += ["## The fit: differences between arms, mean ± sd of a seed"]
+    blocks += [table(["cell", *arms], fits)]
     return "\n\n".join(blocks) + "\n"
 
 
-def _line(row: dict, names: Sequence[str]) -> list[str]:
-    ends = [[100 * row[column(name) + end] for end in ("", "Low", "High")] for name in names]
-    shown = [f"{share:.1f} [{low:.1f}, {high:.1f}]" for share, low, high in ends]
-    return [row["Scenario"], str(row["Cells"]), str(row["Seeds"]), *shown]
+def _cells(shares: pd.DataFrame) -> list[str]:
+    """Of each outcome its percentages, a seed number after the other: '1.6 / 1.1 / 0'."""
+    return [" / ".join(f"{100 * s:.1f}".removesuffix(".0") for s in shares[c]) for c in shares]
+
+
+def _widest(shares: pd.DataFrame) -> float:
+    """Half of the widest interval, percent."""
+    lows = [name for name in shares if name.endswith("Low")]
+    return max(50 * (shares[low.removesuffix("Low") + "High"] - shares[low]).max() for low in lows)
 
 
 if __name__ == "__main__":
