@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
+from bitnet.effects import TIE
 from bitnet.simulate import ARMS, SEGMENTS, FittedCell
 from bitnet.states import Thresholds
-from bitnet.verdict import DATA, EFFECTS, TIE, Cell
+from bitnet.verdict import DATA, EFFECTS, Cell
 
 
 @dataclass(frozen=True)
