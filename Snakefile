@@ -15,7 +15,7 @@ include: "workflow/rules/common.smk"  # refuses a config.yaml that is wrong
 configfile: f"{workflow.basedir}/config.yaml"
 
 
-refused(studies.check, config, SCHEMA)  # with what the command line changes
+refused(check, config, SCHEMA)  # with what the command line changes
 
 
 include: "workflow/rules/recognise.smk"

@@ -12,6 +12,7 @@ import pandas as pd
 
 from bitnet.evidence import Evidence, most
 from bitnet.sizes import scaling
+from bitnet.states import tally
 
 LEGACY_VOCABULARY = 30_000  # the reports' losses of 10 and 11 belong to such a one
 NEAR = 0.1  # share of ln V within which a loss counts as stuck there
@@ -52,7 +53,9 @@ def reduced_rate_recovers(e: Evidence) -> Found | None:
         return None
     label, change = min(lower.items(), key=lambda item: abs(item[1]["PeakLR"] - 5e-4))
     trunks = e.trunks(**change)
-    figure = f"{label}: {_tally(trunks)} at the switch, against {_tally(base)}"
+    figure = (
+        f"{label}: {tally(trunks['TrunkState'])} at the switch, against {tally(base['TrunkState'])}"
+    )
     if not most(base["TrunkState"], "collapsed"):
         return None, f"nothing to recover from; {figure}", len(trunks)
     return most(trunks["TrunkState"], "diverse", "recovering"), figure, len(trunks)
@@ -93,9 +96,9 @@ def only_the_rate_matters(e: Evidence) -> Found | None:
     if base.empty or not others:
         return None
     if not most(base["TrunkState"], "collapsed"):
-        return None, f"nothing to change: {_tally(base)} at the switch", len(base)
+        return None, f"nothing to change: {tally(base['TrunkState'])} at the switch", len(base)
     moved = {
-        label: _tally(e.trunks(**change))
+        label: tally(e.trunks(**change)["TrunkState"])
         for label, change in others.items()
         if not most(e.trunks(**change)["TrunkState"], "collapsed")
     }
@@ -186,9 +189,7 @@ def dynamics_not_architecture(e: Evidence) -> Found | None:
     own, twin, other = e.trunks(), e.trunks(Weights="full_precision"), e.trunks(Optimizer="adamw")
     if own.empty or twin.empty or other.empty:
         return None
-    figure = (
-        f"at the switch: {_tally(own)}; twin {_tally(twin)}; ternary with adamw {_tally(other)}"
-    )
+    figure = f"at the switch: {tally(own['TrunkState'])}; twin {tally(twin['TrunkState'])}; ternary with adamw {tally(other['TrunkState'])}"
     sick, twin_sick, other_sick = (
         most(trunks["TrunkState"], "collapsed") for trunks in (own, twin, other)
     )
@@ -225,9 +226,7 @@ def control(arm: str, collapsed: bool, **changes) -> Callable[[Evidence], Found 
         runs = e.arm(arm, **changes)
         if runs.empty:
             return None
-        counts = runs["State"].value_counts()
-        figure = ", ".join(f"{state} {count}/{len(runs)}" for state, count in counts.items())
-        return most(runs["State"], "collapsed") == collapsed, figure, len(runs)
+        return most(runs["State"], "collapsed") == collapsed, tally(runs["State"]), len(runs)
 
     return decide
 
@@ -248,8 +247,3 @@ def loss_stays_near_ln_v(e: Evidence) -> Found | None:
     loss, ceiling = trunks["TrunkLoss"].mean(), math.log(vocabulary)
     figure = f"training loss {loss:.2f} at the switch, ln V = {ceiling:.2f}"
     return bool(abs(loss - ceiling) < NEAR * ceiling), figure, len(trunks)
-
-
-def _tally(trunks: pd.DataFrame) -> str:
-    counts = trunks["TrunkState"].value_counts()
-    return ", ".join(f"{state} {count}/{len(trunks)}" for state, count in counts.items())

@@ -17,10 +17,10 @@ from scipy.stats import binomtest
 
 from bitnet import proposal, verdict
 from bitnet.drawn import DrawnCell
+from bitnet.effects import corrected
 from bitnet.scenarios import Scenario
 from bitnet.simulate import FittedCell, draw
 from bitnet.states import Thresholds
-from bitnet.verdict import corrected
 from bitnet.verdict_text import MEANINGS
 
 # 'no effect' with or without '(nothing to fix)' is one answer here.

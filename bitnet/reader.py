@@ -10,8 +10,8 @@ from pathlib import Path
 
 import yaml
 
+from bitnet.check import check
 from bitnet.config import refuse, shorten
-from bitnet.studies import check
 
 LARGEST_FILE = 256 * 1024  # bytes: some seconds to parse
 MOST_VALUES = 20_000  # with every alias written out

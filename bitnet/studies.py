@@ -1,4 +1,4 @@
-"""Studies of config.yaml: checked, completed from the defaults, and turned into runs and recipes.
+"""Studies of config.yaml: completed from the defaults, and turned into runs and recipes.
 
 Free of torch and of file names: the pipeline asks here what to build and what it is made of.
 """
@@ -9,9 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-
-from jsonschema import Draft202012Validator, validators
-from jsonschema.exceptions import ValidationError, best_match
 
 from bitnet import runs
 from bitnet.config import ModelConfig, Recipe, TrainConfig, refuse, shorten
@@ -33,105 +30,9 @@ SIZES_TO_SCALE = 3  # fewer show no trend
 MOST_RUNS = 10_000  # of all studies: beyond it, listing them takes minutes
 
 
-def _is_integer(_, value) -> bool:
-    """1e3 is a number of steps to JSON schema, and a float to the code that counts them."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-Validator = validators.extend(
-    Draft202012Validator,
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
-)
-
-
-def check(config: Mapping, schema: Mapping) -> None:
-    """ValueError in one line, naming key, value and what is allowed, for a config to be refused."""
-    error = best_match(Validator(schema).iter_errors(config))
-    if error is not None:
-        raise ValueError(_explain(error))
-    _finite(config, "")
-    verdict, names, room = config["verdict"], config["studies"], MOST_RUNS
-    for low, high in ORDERED:
-        if verdict[low] > verdict[high]:
-            raise refuse(f"verdict.{low}", verdict[low], f"at most {high} = {verdict[high]}")
-    for key, others in (("main_study", [*names]), ("study", ["auto", *names])):
-        if config[key] not in others:
-            raise refuse(key, config[key], _one_of(others))
-    for ledger, scopes in config["claims"].items():
-        for scope in scopes:
-            name, _, corpus = scope.partition("@")
-            if name not in names or (corpus and corpus not in config["corpora"]):
-                allowed = f"{_one_of(names)}, on @ one of {', '.join(config['corpora'])}"
-                raise refuse(f"claims.{ledger}", scope, allowed)
-    if config.get("corpus", next(iter(config["corpora"]))) not in config["corpora"]:
-        raise refuse("corpus", config["corpus"], _one_of(config["corpora"]))
-    for name in names:
-        try:
-            room -= Study.of(config, name).check(room)
-        except ValueError as error:
-            raise ValueError(f"studies.{name}: {error}") from None
-
-
-ORDERED = (
-    ("collapsed_below", "diverse_above"),
-    ("blind_collapsed_share", "blind_diverse_share"),
-)
-RULES = {  # of a schema, in words
-    "title": "{}",
-    "type": "{}",
-    "enum": "{}",
-    "minimum": "at least {}",
-    "exclusiveMinimum": "above {}",
-    "maximum": "at most {}",
-    "exclusiveMaximum": "below {}",
-    "minItems": "of at least {}",
-    "maxItems": "of at most {}",
-    "minProperties": "of at least {} keys",
-    "maxProperties": "of at most {} keys",
-    "uniqueItems": "without repeats",
-    "not": "none of {}",
-}
-
-
-def _explain(error: ValidationError) -> str:
-    key = ".".join(map(str, error.absolute_path)) or "config"
-    if error.validator == "additionalProperties":
-        known = error.schema.get("properties", {})
-        odd = min(set(error.instance) - set(known), key=str)
-        return f"{key} has the unknown key {shorten(repr(odd), 80)}; allowed: {', '.join(known)}"
-    if error.validator == "required":
-        missing = next(name for name in error.validator_value if name not in error.instance)
-        return f"{key}.{missing} is missing; allowed: only with a value"
-    if "propertyNames" in error.absolute_schema_path:
-        key = f"a key of {key}"
-    allowed = [
-        text.format(_words(error.schema[rule]))
-        for rule, text in RULES.items()
-        if rule in error.schema and not (rule == "type" and "title" in error.schema)
-    ]
-    return str(refuse(key, error.instance, ", ".join(allowed)))
-
-
-def _one_of(names: Iterable[str]) -> str:
+def one_of(names: Iterable[str]) -> str:
+    """What a name may be, in words."""
     return f"one of {shorten(', '.join(names))}"
-
-
-def _words(rule) -> str:
-    if isinstance(rule, Mapping):  # what a `not` is about
-        return ", ".join(rule["enum"]) if "enum" in rule else rule["pattern"]
-    return " or ".join(map(str, rule)) if isinstance(rule, list) else str(rule)
-
-
-def _finite(value, key: str) -> None:
-    """YAML's .nan passes every comparison of a schema; -0.0 is a 0 that is spelled otherwise."""
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            _finite(inner, f"{key}.{name}" if key else str(name))
-    elif isinstance(value, list):
-        for inner in value:
-            _finite(inner, key)
-    elif isinstance(value, float) and (not math.isfinite(value) or str(value) == "-0.0"):
-        raise refuse(key, value, "a finite number, 0 without a sign")
 
 
 @dataclass(frozen=True)
@@ -146,14 +47,14 @@ class Study:
     def of(cls, config: Mapping, name: str, corpus: str | None = None) -> "Study":
         """A study of the config, completed from the defaults; on another corpus if asked."""
         if name not in config["studies"]:
-            raise refuse("study", name, _one_of(config["studies"]))
+            raise refuse("study", name, one_of(config["studies"]))
         own, base = config["studies"][name], config["defaults"]
         merged = {**base, **own}
         for block in ("model", "training"):
             merged[block] = {**base.get(block, {}), **own.get(block, {})}
         corpus = corpus or merged["corpus"]
         if corpus not in config["corpora"]:
-            raise refuse("corpus", corpus, _one_of(config["corpora"]))
+            raise refuse("corpus", corpus, one_of(config["corpora"]))
         return cls(name, corpus, merged)
 
     @property

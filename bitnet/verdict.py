@@ -109,10 +109,10 @@ def ternary_specific(cell: Cell, cells: Sequence[Cell], thresholds: Thresholds) 
 
 
 def confidence(cell: Cell, primary: Effect, thresholds: Thresholds) -> str:
-    """High, Medium or Low: for how many of three conditions hold, all, two or fewer.
+    """High, Medium or Low: of three conditions hold all, two, or fewer (or there is no verdict).
 
-    Enough seeds; every run of an arm in one state, and every trunk; an interval that is wholly
-    inside or wholly outside what counts as equal. Always Low where there is no verdict.
+    Enough seeds; all runs of each arm in one state, and all trunks; an interval that is wholly
+    inside or wholly outside what counts as equal.
     """
     worth = math.log(thresholds.equivalence_ratio)
     agree = (
@@ -126,9 +126,8 @@ def confidence(cell: Cell, primary: Effect, thresholds: Thresholds) -> str:
         all(agree),
         low > worth or high < -worth or -worth < low <= high < worth,
     ]
-    if primary.n < thresholds.no_verdict_under:
-        return "Low"
-    return {3: "High", 2: "Medium"}.get(sum(held), "Low")
+    enough = primary.n >= thresholds.no_verdict_under
+    return {3: "High", 2: "Medium"}.get(sum(held) * enough, "Low")
 
 
 def is_headline(cells: pd.DataFrame, question: Mapping) -> pd.Series:

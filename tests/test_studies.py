@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bitnet.studies import Study, check
+from bitnet.check import check
+from bitnet.studies import Study
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())

@@ -12,6 +12,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
 from bitnet import corpora, plan, provenance, records, runs, studies
+from bitnet.check import check
 from bitnet.config import Recipe
 from bitnet.reader import read_config
 

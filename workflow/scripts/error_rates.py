@@ -28,8 +28,8 @@ from bitnet.records import record_of, write_record
 from bitnet.scenarios import FIX, NULL, TRIFLE, TRUTHS, scenarios
 from bitnet.simulate import FittedCell, fit
 from bitnet.states import Thresholds
+from bitnet.text import WIDTH, table
 from bitnet.verdict import CELL, EFFECTS, judge
-from bitnet.verdict_text import WIDTH, table
 from workflow.scripts.cli import code_of, flags, log, parsed, run
 from workflow.scripts.tables import read_tables
 
