@@ -25,7 +25,7 @@ def collapse_in_stage_1(e: Evidence) -> Found | None:
     trunks = e.trunks()
     if trunks.empty:
         return None
-    count, n = int((trunks["TrunkState"] == "collapsed").sum()), len(trunks)
+    count, n = list(trunks["TrunkState"]).count("collapsed"), len(trunks)
     return count * 2 > n, f"{count} of {n} trunks collapsed at the switch", n
 
 
@@ -53,9 +53,7 @@ def reduced_rate_recovers(e: Evidence) -> Found | None:
         return None
     label, change = min(lower.items(), key=lambda item: abs(item[1]["PeakLR"] - 5e-4))
     trunks = e.trunks(**change)
-    figure = (
-        f"{label}: {tally(trunks['TrunkState'])} at the switch, against {tally(base['TrunkState'])}"
-    )
+    figure = f"{label}: {_trunks(trunks)} at the switch, against {_trunks(base)}"
     if not most(base["TrunkState"], "collapsed"):
         return None, f"nothing to recover from; {figure}", len(trunks)
     return most(trunks["TrunkState"], "diverse", "recovering"), figure, len(trunks)
@@ -96,9 +94,9 @@ def only_the_rate_matters(e: Evidence) -> Found | None:
     if base.empty or not others:
         return None
     if not most(base["TrunkState"], "collapsed"):
-        return None, f"nothing to change: {tally(base['TrunkState'])} at the switch", len(base)
+        return None, f"nothing to change: {_trunks(base)} at the switch", len(base)
     moved = {
-        label: tally(e.trunks(**change)["TrunkState"])
+        label: _trunks(e.trunks(**change))
         for label, change in others.items()
         if not most(e.trunks(**change)["TrunkState"], "collapsed")
     }
@@ -189,13 +187,12 @@ def dynamics_not_architecture(e: Evidence) -> Found | None:
     own, twin, other = e.trunks(), e.trunks(Weights="full_precision"), e.trunks(Optimizer="adamw")
     if own.empty or twin.empty or other.empty:
         return None
-    figure = f"at the switch: {tally(own['TrunkState'])}; twin {tally(twin['TrunkState'])}; ternary with adamw {tally(other['TrunkState'])}"
-    sick, twin_sick, other_sick = (
-        most(trunks["TrunkState"], "collapsed") for trunks in (own, twin, other)
+    figure = (
+        f"at the switch: {_trunks(own)}; twin {_trunks(twin)}; ternary with adamw {_trunks(other)}"
     )
-    holds = None
-    if sick:
-        holds = True if twin_sick and not other_sick else False if not twin_sick else None
+    collapsed = [most(trunks["TrunkState"], "collapsed") for trunks in (own, twin, other)]
+    answers = {(True, True, False): True, (True, False, False): False, (True, False, True): False}
+    holds = answers.get(tuple(collapsed))
     return holds, figure, min(len(own), len(twin), len(other))
 
 
@@ -247,3 +244,7 @@ def loss_stays_near_ln_v(e: Evidence) -> Found | None:
     loss, ceiling = trunks["TrunkLoss"].mean(), math.log(vocabulary)
     figure = f"training loss {loss:.2f} at the switch, ln V = {ceiling:.2f}"
     return bool(abs(loss - ceiling) < NEAR * ceiling), figure, len(trunks)
+
+
+def _trunks(trunks: pd.DataFrame) -> str:
+    return tally(trunks["TrunkState"])

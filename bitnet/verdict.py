@@ -126,14 +126,13 @@ def confidence(cell: Cell, primary: Effect, thresholds: Thresholds) -> str:
         all(agree),
         low > worth or high < -worth or -worth < low <= high < worth,
     ]
-    enough = primary.n >= thresholds.no_verdict_under
-    return {3: "High", 2: "Medium"}.get(sum(held) * enough, "Low")
+    points = sum(held) if primary.n >= thresholds.no_verdict_under else 0
+    return {3: "High", 2: "Medium"}.get(points, "Low")
 
 
 def is_headline(cells: pd.DataFrame, question: Mapping) -> pd.Series:
     """Which cell the question is about; none where it has no runs."""
-    names = {axis.key: axis.column for axis in AXES if axis.column in CELL}
-    names = {**names, "variant": VARIANT}
+    names = {axis.key: axis.column for axis in AXES if axis.column in CELL} | {"variant": VARIANT}
     wanted = {"variant": BASE, **question["headline"]}
     chosen = pd.Series(True, index=cells.index)
     for name, value in wanted.items():
