@@ -125,7 +125,11 @@ def markdown(shares: pd.DataFrame, fits: Sequence[Sequence[str]], title: str) ->
             columns = [column(prefix + name) for name in shown]
             told = shares[shares["Truth"].isin(truths) & shares[columns[0]].notna()]
             groups = told.groupby(["Truth", "Scenario"], sort=False)
-            lines = [[": ".join(group), *_cells(rows[columns])] for group, rows in groups]
+            mixed = truths is TRUTHS  # elsewhere the heading says what is true
+            lines = [
+                [f"{truth}: {name}" if mixed else name, *_cells(rows[columns])]
+                for (truth, name), rows in groups
+            ]
             if lines:
                 blocks += [f"## {heading} ({rule})", table(["scenario", *shown], lines)]
     arms = [f"{what}, {how}" for what in ("Δ ln", "ΔValLoss") for how in ("measured", "drawn")]
