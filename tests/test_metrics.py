@@ -42,6 +42,7 @@ def observe(inputs, targets, prediction, nll=None) -> dict[str, np.ndarray]:
     shape = prediction.shape
     seen = {name: np.arange(shape[0], dtype=float) for name in PER_EVALUATION}
     return seen | {
+        "abs_mean": np.ones(shape[0]),
         "inputs": np.asarray(inputs),
         "targets": np.asarray(targets),
         "prediction": prediction,
