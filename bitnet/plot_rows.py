@@ -12,12 +12,8 @@ from bitnet.plot_style import DASHES
 from bitnet.runs import BASE
 from bitnet.states import STATES, Thresholds, final, state, trunk_state
 
-POINT = [
-    "HiddenSize",
-    "PeakLR",
-    "Stage1WD",
-    "Variant",
-]  # what runs of one panel share, with the optimizer
+# What runs of one panel share, with the optimizer.
+POINT = ["HiddenSize", "PeakLR", "Stage1WD", "Variant"]
 RUN = [*POINT, "Optimizer", "Weights", "Seed", "Stage2WD"]
 SWITCH = "at the switch"
 COUNT_MODELS = {name: f"{name.title()}UniquePredictions" for name in ("trigram", "bigram")}
