@@ -8,10 +8,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from bitnet.cells import TERNARY
 from bitnet.runs import BASE, VARIANT
 from bitnet.sizes import majority, scaling
 from bitnet.states import Thresholds
-from bitnet.verdict import TERNARY
 
 ARMS = {"Control": "control", "Treatment": "treatment"}
 RANKS = ("Low", "Medium", "High")

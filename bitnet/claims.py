@@ -156,7 +156,7 @@ CLAIMS = (
         tests.decay_fixes,
     ),
     Claim(
-        "The fix holds at 256 and at 512",
+        "The fix holds at every size (256 and 512 there)",
         "not stated",
         "outcome of the headline cell at every size of the study",
         tests.at_every_size,

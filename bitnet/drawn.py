@@ -1,6 +1,6 @@
 """Many drawn studies at once, as far as the verdict's rule reads them: states, differences, tests.
 
-The numbers are those of `bitnet.states` and `bitnet.verdict.effect`, for arrays instead of one
+The numbers are those of `bitnet.states` and `bitnet.effects.effect`, for arrays instead of one
 table a study, which would take hours. `DrawnCell.cell` and `.row` are what `verdict.outcome` takes.
 """
 
@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
+from bitnet.cells import DATA, EFFECTS, Cell
 from bitnet.effects import TIE
 from bitnet.simulate import ARMS, SEGMENTS, FittedCell
 from bitnet.states import Thresholds
-from bitnet.verdict import DATA, EFFECTS, Cell
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from bitnet.cells import CELL
 from bitnet.effects import Effect, effect
 from bitnet.runs import AXES, BASE, VARIANT
 from bitnet.states import Thresholds, final, share, state, trunk_state
-from bitnet.verdict import CELL, judge
+from bitnet.verdict import judge
 
 COLUMNS = {axis.key: axis.column for axis in AXES} | {"variant": VARIANT}
 

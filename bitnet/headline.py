@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from bitnet.cells import TERNARY
 from bitnet.states import Thresholds
-from bitnet.verdict import TERNARY
 
 # By primary effect: what its ratio is called, and the one beside it.
 KINDS = {"UniquePredictions": ("counts", "PDR"), "PDR": ("PDR", "counts")}

@@ -23,9 +23,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bitnet import verdict
+from bitnet.cells import Cell, with_twin
 from bitnet.drawn import paired_tests
 from bitnet.states import Thresholds, share
-from bitnet.verdict import TERNARY, Cell
 
 STAYS = "stays collapsed"
 
@@ -45,13 +45,11 @@ def outcome(cell: Cell, row: Mapping, thresholds: Thresholds) -> str:
 
 def ternary_specific(cell: Cell, cells: Sequence[Cell], thresholds: Thresholds) -> str:
     """Yes, no, undecided; n.a. without a twin: change 3. Arguments as in `bitnet.verdict`."""
-    twins = [c for c in cells if c.key[:-1] == cell.key[:-1] and c.key[-1] != TERNARY]
-    if cell.key[-1] != TERNARY or len(twins) != 1:
+    pair = with_twin(cell, cells)
+    if pair is None:
         return "n.a."
-    own, other = (c.deltas[cell.primary] for c in (cell, twins[0]))
-    shared = own.index.intersection(other.index)
-    own, other = own[shared], other[shared]
-    if len(shared) < thresholds.no_verdict_under:
+    own, other = pair
+    if len(own) < thresholds.no_verdict_under:
         return "undecided"
     part = np.sign(own.mean()) * (other - own / 2)
     p, _ = paired_tests(np.stack([own, part]), math.inf)

@@ -29,8 +29,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from bitnet.cells import CELL, EFFECTS
 from bitnet.components import Noise, autocorrelation, components, normal
-from bitnet.verdict import CELL, EFFECTS
 
 ARMS = ("control", "treatment")
 SEGMENTS = ("trunk", *ARMS)
@@ -64,7 +64,7 @@ class FittedCell:
 
 
 def fit(rows: pd.DataFrame, question: Mapping) -> dict[tuple, FittedCell]:
-    """A generator for each cell of a study, by the cell's key (columns `bitnet.verdict.CELL`).
+    """A generator for each cell of a study, by the cell's key (columns `bitnet.cells.CELL`).
 
     rows: as `bitnet.verdict.judge` accepts them, in any order. Seeds without two sound arms are
     left out. Raises ValueError where fewer than two are left in a cell, or where its runs were

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from bitnet.cells import CELL
 from bitnet.drawn import paired_tests, run_states
 from bitnet.effects import effect
 from bitnet.error_rates import CLAIM, OUTCOMES, column, differences, judge_draws, rates
@@ -20,7 +21,7 @@ from bitnet.records import record_of, write_record
 from bitnet.scenarios import NULL, Scenario, at_upper_spread, ending_at, halfway, scenarios
 from bitnet.simulate import SEGMENTS, draw, fit, table
 from bitnet.states import Thresholds, state, trunk_state
-from bitnet.verdict import CELL, judge
+from bitnet.verdict import judge
 from tests.project import ROOT
 from tests.test_records import record
 from tests.test_simulate import key, study

@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 
 from bitnet import proposal
+from bitnet.cells import Cell
 from bitnet.states import Thresholds
-from bitnet.verdict import Cell, ternary_specific
+from bitnet.verdict import ternary_specific
 from tests.test_error_rates import SCENARIOS, scaled, share
 from tests.test_simulate import key
 

@@ -1,4 +1,4 @@
-"""Schedules against the table of SCIENCE.md, optimizers against arithmetic in numpy."""
+"""Schedules against the printed table of the protocol, optimizers against arithmetic in numpy."""
 
 import math
 

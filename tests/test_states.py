@@ -1,4 +1,4 @@
-"""The state of a run: each one reached, each border on the side SCIENCE.md puts it."""
+"""The state of a run: each one reached, each border on the side the rule puts it."""
 
 import numpy as np
 import pandas as pd

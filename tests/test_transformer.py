@@ -239,7 +239,7 @@ def test_an_untied_untrained_model_starts_near_ln_v_plus_a_sixth():
 
 
 def test_a_tied_untrained_model_predicts_its_own_input_token():
-    # So "20 distinct predictions at step 1" says nothing: SCIENCE.md, trial run 4.
+    # So "20 distinct predictions at step 1" says nothing: an untrained model already gives as many.
     torch.manual_seed(0)
     model = Transformer(ModelConfig(vocab_size=512, hidden_size=256, num_layers=2), 32)
     ids = tokens(8, 32, 512)

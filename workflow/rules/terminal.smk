@@ -21,6 +21,8 @@ def answer(workflow):
             lines.append(Path(job.output.markdown).read_text().split("\n## Legend")[0])
             folder = Path(job.output.markdown).parent
             targets += [f"{folder}/verdict.md", f"{folder}/verdict.csv", f"{folder}/figures/"]
+        if job.rule.name == "ledger":
+            targets.append(job.output.markdown)
     if not lines:
         targets = [path for job in workflow.dag.targetjobs for path in job.output]
     return "\n".join([*lines, *(["Open: " + ", ".join(targets)] if targets else [])])

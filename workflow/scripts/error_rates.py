@@ -20,6 +20,7 @@ import pandas as pd
 from scipy.stats import t as student
 from tqdm import tqdm
 
+from bitnet.cells import CELL, EFFECTS
 from bitnet.error_rates import ANSWERS, CLAIM, LEVEL, PROPOSED, column, differences, rates
 from bitnet.files import write_text
 from bitnet.proposal import STAYS
@@ -29,9 +30,9 @@ from bitnet.scenarios import FIX, NULL, TRIFLE, TRUTHS, scenarios
 from bitnet.simulate import FittedCell, fit
 from bitnet.states import Thresholds
 from bitnet.text import WIDTH, table
-from bitnet.verdict import CELL, EFFECTS, judge
-from workflow.scripts.cli import code_of, flags, log, parsed, run
-from workflow.scripts.tables import read_tables
+from bitnet.verdict import judge
+from workflow.scripts.cli import code_of, log, parsed, run
+from workflow.scripts.tables import judging_flags, read_tables
 
 SEEDS = (3, 5, 10)
 DRAWN = 5000  # seeds, to show how well the generator fits
@@ -44,15 +45,9 @@ TABLES = {  # heading: truths, outcomes
 
 def main(argv: list[str] | None = None) -> None:
     """Write the shares of outcomes as a table and as text."""
-    parser = flags(__doc__)
-    parser.add_argument("--inputs", nargs="+", required=True, help="CSV files of runs")
-    parser.add_argument("--question", required=True, help="arms and headline cell, as JSON")
-    parser.add_argument("--thresholds", default="{}", help="a verdict block, as JSON")
-    parser.add_argument("--title", default="a study", help="name of the study")
+    parser = judging_flags(__doc__, "a study")
     parser.add_argument("--draws", type=int, default=1000, help="studies a scenario and size")
     parser.add_argument("--seed", type=int, default=0, help="of the draws")
-    parser.add_argument("--csv", required=True, help="CSV file to write")
-    parser.add_argument("--markdown", required=True, help="Markdown file to write")
     args = parsed(parser, argv)
     if args.draws < 1 or args.seed < 0:
         raise ValueError(f"--draws is {args.draws}, --seed {args.seed}; allowed: from 1, from 0")

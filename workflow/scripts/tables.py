@@ -1,5 +1,6 @@
 """Tables of runs as judging reads them: each checked against its record, all against each other."""
 
+import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -7,7 +8,19 @@ import pandas as pd
 
 from bitnet.metrics import CSV_TYPES
 from bitnet.records import disagreements, read_record, unlike
-from workflow.scripts.cli import code_of
+from workflow.scripts.cli import code_of, flags
+
+
+def judging_flags(doc: str, title: str) -> argparse.ArgumentParser:
+    """Flags of a script that judges a study: its tables and rule in, a table and text out."""
+    parser = flags(doc)
+    parser.add_argument("--inputs", nargs="+", required=True, help="CSV files of runs")
+    parser.add_argument("--question", required=True, help="arms and headline cell, as JSON")
+    parser.add_argument("--thresholds", default="{}", help="a verdict block, as JSON")
+    parser.add_argument("--title", default=title, help="name of the study")
+    parser.add_argument("--csv", required=True, help="CSV file to write")
+    parser.add_argument("--markdown", required=True, help="Markdown file to write")
+    return parser
 
 
 def read_tables(paths: Sequence[str]) -> tuple[pd.DataFrame, dict[str, dict]]:

@@ -18,20 +18,13 @@ from bitnet.records import record_of, write_record
 from bitnet.states import Thresholds
 from bitnet.verdict import judge
 from bitnet.verdict_text import markdown
-from workflow.scripts.cli import code_of, flags, log, parsed, run
-from workflow.scripts.tables import read_tables, warnings
+from workflow.scripts.cli import code_of, log, parsed, run
+from workflow.scripts.tables import judging_flags, read_tables, warnings
 
 
 def main(argv: list[str] | None = None) -> None:
     """Write the verdict as a table and as text."""
-    parser = flags(__doc__)
-    parser.add_argument("--inputs", nargs="+", required=True, help="CSV files of runs")
-    parser.add_argument("--question", required=True, help="arms and headline cell, as JSON")
-    parser.add_argument("--thresholds", default="{}", help="a verdict block, as JSON")
-    parser.add_argument("--title", default="Verdict", help="heading of the text")
-    parser.add_argument("--csv", required=True, help="CSV file to write")
-    parser.add_argument("--markdown", required=True, help="Markdown file to write")
-    args = parsed(parser, argv)
+    args = parsed(judging_flags(__doc__, "Verdict"), argv)
     rows, records = read_tables(args.inputs)
     question, thresholds = json.loads(args.question), Thresholds(**json.loads(args.thresholds))
     cells = judge(rows, thresholds, question)
