@@ -4,7 +4,7 @@ import pytest
 
 from bitnet.advice import recommend
 from bitnet.sizes import majority, order, scaling
-from tests.test_verdict import FIVE_HIGH, FIVE_LOW, LIMITS, QUESTION, cell, verdict
+from tests.tables import FIVE_HIGH, FIVE_LOW, LIMITS, QUESTION, cell, verdict
 
 SICK = cell(8, FIVE_LOW, FIVE_HIGH, control_loss=6.0, treatment_loss=4.7)
 WELL = {"trunk": 300, "control": [440] * 5, "treatment": [441, 440, 439, 440, 442]}

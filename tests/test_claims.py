@@ -8,7 +8,7 @@ import pytest
 
 from bitnet.claims import CLAIMS, OUTCOMES, agreed, decide, ledger, markdown
 from bitnet.evidence import Evidence
-from tests.test_verdict import FIVE_HIGH, FIVE_LOW, LIMITS, QUESTION, cell
+from tests.tables import FIVE_HIGH, FIVE_LOW, LIMITS, QUESTION, cell
 
 SICK = cell(8, FIVE_LOW, FIVE_HIGH, control_loss=6.0, treatment_loss=4.7)
 CURED = cell(8, FIVE_HIGH, FIVE_HIGH)

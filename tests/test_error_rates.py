@@ -23,9 +23,9 @@ from bitnet.simulate import SEGMENTS, draw, fit, table
 from bitnet.states import Thresholds, state, trunk_state
 from bitnet.verdict import judge
 from tests.project import ROOT
+from tests.tables import QUESTION, run
 from tests.test_records import record
 from tests.test_simulate import key, study
-from tests.test_verdict import QUESTION, run
 from workflow.scripts import error_rates as script
 
 LIMITS = Thresholds()

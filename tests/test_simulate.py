@@ -13,7 +13,7 @@ from bitnet.metrics import COLUMNS
 from bitnet.simulate import SEGMENTS, FittedCell, Path, draw, fit, table
 from bitnet.states import Thresholds
 from bitnet.verdict import judge
-from tests.test_verdict import QUESTION, run
+from tests.tables import QUESTION, run
 
 STEPS, SWITCH = np.arange(0, 1700, 100), 800  # 9 evaluations up to the switch and 8 after it
 ARMS = {"control": 0.05, "treatment": 0.0}

@@ -10,82 +10,21 @@ from hypothesis import strategies as st
 from scipy.stats import nct
 
 from bitnet.effects import corrected, effect
-from bitnet.headline import LEADS, headline
-from bitnet.metrics import COLUMNS
-from bitnet.states import Thresholds
-from bitnet.verdict import judge
+from bitnet.headline import LEADS
 from bitnet.verdict_text import MEANINGS, markdown
+from tests.tables import (
+    FIVE_HIGH,
+    FIVE_LOW,
+    LIMITS,
+    OUTCOMES,
+    QUESTION,
+    TWINS,
+    cell,
+    twin,
+    verdict,
+)
 
-LIMITS = Thresholds()
-QUESTION = {
-    "treatment": 0.0,
-    "control": 0.05,
-    "headline": {"hidden_size": 256, "optimizer": "adam", "weights": "ternary"},
-}
 LN_RATIO = math.log(1.25)
-
-
-def run(seed, decay, trunk, end, loss=4.0, **columns) -> pd.DataFrame:
-    """A run that counts `trunk` up to the switch at step 300 and `end` after it."""
-    steps = np.arange(0, 700, 100)
-    after = steps > 300
-    values = dict.fromkeys(COLUMNS, 1.0) | {
-        "Step": steps,
-        "Loss": np.where(steps > 0, 4.0, np.nan),
-        "UniquePredictions": np.where(after, end, trunk),
-        "ValLoss": np.where(after, loss, 4.0),
-        "PDR": np.where(after, end, trunk) / 700,
-        "CopyShare": 0.1,
-        "UniqueTargets": 732,
-        "Optimizer": "adam",
-        "Weights": "ternary",
-        "Seed": seed,
-        "HiddenSize": 256,
-        "Stage2WD": decay,
-        "PeakLR": 1.5e-3,
-        "Variant": "base",
-        "SwitchStep": 300,
-        "N": 4096,
-        "VocabSize": 2048,
-        "DataHash": "0123456789ab",
-        "UnigramLoss": 6.0,
-        "BigramLoss": 4.5,
-        "TrigramLoss": 4.2,
-        "BigramUniquePredictions": 210,
-        "TrigramUniquePredictions": 340,
-        "TrigramPDR": 0.8,
-        "Blind": False,
-    }
-    return pd.DataFrame(values | columns)
-
-
-def cell(trunk, control, treatment, control_loss=4.0, treatment_loss=4.0, **columns):
-    """Both arms of a cell, a seed for each count given."""
-    seeds = range(len(control))
-    losses = (np.broadcast_to(loss, len(control)) for loss in (control_loss, treatment_loss))
-    arms = zip((0.05, 0.0), (control, treatment), losses, strict=True)
-    return pd.concat(
-        run(seed, decay, trunk, counts[seed], loss[seed], **columns)
-        for decay, counts, loss in arms
-        for seed in seeds
-    )
-
-
-def verdict(*cells, question=QUESTION, limits=LIMITS) -> pd.DataFrame:
-    return judge(pd.concat(cells), limits, question)
-
-
-FIVE_LOW, FIVE_HIGH = [8, 9, 7, 8, 9], [88, 92, 80, 95, 89]
-OUTCOMES = {
-    "harmful": cell(80, [90, 88, 95, 91, 92], [30, 35, 28, 33, 31]),
-    "fixed": cell(8, FIVE_LOW, FIVE_HIGH),
-    "recovers either way": cell(8, [80, 85, 82, 90, 88], FIVE_HIGH),
-    "no effect": cell(8, [30, 31, 30, 32, 30], [31, 30, 30, 31, 32]),
-    "no effect (nothing to fix)": cell(80, [90, 91, 92, 90, 93], [91, 90, 92, 93, 90]),
-    "helps": cell(8, FIVE_LOW, [20, 25, 19, 22, 24]),
-    "inconclusive": cell(8, [8, 20, 9, 30, 12], [12, 9, 25, 11, 30]),
-    "no verdict": cell(8, [8, 9], [88, 92]),
-}
 
 
 @pytest.mark.parametrize("expected", OUTCOMES)
@@ -245,17 +184,6 @@ def test_on_blind_corpora_pdr_decides():
     assert "collapsed: PDR under 10% of the trigram's, diverse: over 50%" in " ".join(text.split())
 
 
-def twin(rows, **columns) -> pd.DataFrame:
-    return rows.assign(Weights="full_precision", **columns)
-
-
-TWINS = {
-    "no": twin(OUTCOMES["fixed"]),
-    "yes": twin(cell(80, FIVE_HIGH, FIVE_HIGH)),
-    "undecided": twin(cell(8, FIVE_LOW, [60, 200, 90, 50, 300])),
-}
-
-
 @pytest.mark.parametrize("expected", TWINS)
 def test_an_effect_is_ternary_specific_only_against_a_twin_that_lacks_it(expected):
     cells = verdict(OUTCOMES["fixed"], TWINS[expected]).set_index("Weights")
@@ -328,42 +256,6 @@ def test_a_headline_is_one_cell():
     unknown = QUESTION | {"headline": {"size": 256}}
     with pytest.raises(ValueError, match="unknown key 'size', allowed are hidden_size"):
         verdict(rows[0], question=unknown)
-
-
-def test_the_headline_names_its_cell_its_twin_and_the_other_optimizer():
-    healthy = OUTCOMES["no effect (nothing to fix)"].assign(Optimizer="adamw")
-    cells = verdict(OUTCOMES["fixed"], TWINS["no"], healthy)
-    text = headline(cells, QUESTION)
-    assert text.startswith("Stage-2 WD 0 instead of 0.05 fixed degenerate decoding (hidden 256")
-    assert "diverse 5/5 with WD 0 (88.8 distinct predictions of 4,096" in text
-    assert "collapsed 5/5 with WD 0.05 (8.2 distinct" in text
-    assert "over 5 seeds" in text and "95% interval" in text
-    assert "It is not about ternary; the twin (adam, full_precision): fixed" in text
-    assert "with adamw: no effect (nothing to fix)" in text
-
-
-def test_a_study_without_its_headline_cell_says_so():
-    cells = verdict(OUTCOMES["fixed"].assign(HiddenSize=512))
-    assert not cells["Headline"].any()
-    assert "no runs of the headline cell (hidden_size 256" in headline(cells, QUESTION)
-
-
-def test_the_headline_takes_the_weight_decays_from_the_question():
-    question = QUESTION | {"treatment": 0.01}
-    rows = OUTCOMES["fixed"].replace({"Stage2WD": {0.0: 0.01}})
-    text = headline(verdict(rows, question=question), question)
-    assert text.startswith("Stage-2 WD 0.01 instead of 0.05 fixed")
-
-
-def test_the_markdown_has_aligned_tables_that_fit_a_terminal():
-    parts = [OUTCOMES["fixed"], TWINS["no"], OUTCOMES["harmful"].assign(HiddenSize=512)]
-    lines = markdown(verdict(*parts), QUESTION, LIMITS, "Weight decay").splitlines()
-    tables = [line for line in lines if line.startswith("|")]
-    assert len(tables) == 3 * (3 + 2) + (2 + 4) + (2 + 3)  # cells, recommendation, size
-    for one in (tables[:5], tables[5:10], tables[10:15], tables[15:21], tables[21:]):
-        assert len({len(line) for line in one}) == 1  # padded to one width
-    assert max(map(len, lines)) <= 110
-    assert lines[0] == "# Weight decay"
 
 
 ROWS = pd.concat([OUTCOMES["fixed"], TWINS["no"], OUTCOMES["helps"].assign(HiddenSize=512)])
