@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bitnet.linear import make_linear
+from bitnet.linear import make_linear, side_by_side
 
 
 def rotary_tables(length: int, head_dim: int, theta: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -39,9 +39,9 @@ class Attention(nn.Module):
 
     def forward(self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
         B, T, C = x.shape
-        q = self.q_proj(x).view(B, T, self.num_heads, self.head_dim).transpose(1, 2)
-        k = self.k_proj(x).view(B, T, self.num_kv_heads, self.head_dim).transpose(1, 2)
-        v = self.v_proj(x).view(B, T, self.num_kv_heads, self.head_dim).transpose(1, 2)
+        maps = side_by_side(x, self.q_proj, self.k_proj, self.v_proj)
+        # (B, heads, T, head_dim)
+        q, k, v = (y.view(B, T, -1, self.head_dim).transpose(1, 2) for y in maps)
         y = F.scaled_dot_product_attention(
             rotate(q, cos, sin),
             rotate(k, cos, sin),

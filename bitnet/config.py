@@ -160,6 +160,8 @@ class TrainConfig:
     """CPU threads: sums, and so bits, depend on them."""
     deterministic: bool = False
     """On a GPU: only kernels that give the same bits each time. A CPU always does."""
+    compile: bool | None = None
+    """Whether torch compiles the layers; None: where the run is long enough to earn it back."""
     seed: int = 0
 
     def __post_init__(self):

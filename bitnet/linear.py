@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from bitnet.config import WEIGHTS
-from bitnet.quant import bit_linear
+from bitnet.straight_through import bit_linear
 
 
 class BitLinear(nn.Linear):
@@ -17,7 +17,7 @@ class BitLinear(nn.Linear):
         super().__init__(in_features, out_features, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return bit_linear(x, self.weight)
+        return bit_linear(x, self.weight)[0]
 
 
 def make_linear(in_features: int, out_features: int, weights: str) -> nn.Linear:
@@ -27,3 +27,10 @@ def make_linear(in_features: int, out_features: int, weights: str) -> nn.Linear:
     if weights == "ternary":
         return BitLinear(in_features, out_features)
     return nn.Linear(in_features, out_features, bias=False)
+
+
+def side_by_side(x: torch.Tensor, *layers: nn.Linear) -> tuple[torch.Tensor, ...]:
+    """What layers of one kind give for one input (..., in); BitLinear ones quantise it once."""
+    if all(isinstance(layer, BitLinear) for layer in layers):
+        return bit_linear(x, *(layer.weight for layer in layers))
+    return tuple(layer(x) for layer in layers)

@@ -7,10 +7,13 @@ complete the table. `adamw-unscaled` forgets to multiply the decay by the learni
 that no model survives, kept as a positive control.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.optim.adam import adam
+from torch.optim.adamw import adamw
 
 from bitnet.config import TrainConfig
 
@@ -49,24 +52,74 @@ def linear_weights(model: nn.Module) -> list[nn.Parameter]:
     return [m.weight for m in model.layers.modules() if isinstance(m, nn.Linear)]
 
 
-def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Optimizer of a recipe. `set_step` must give each step its rate and decay before `step()`."""
-    decay = DECAYS[config.optimizer]
-    found = parts(model)
-    rest = found["embed"] + found["gain"]
-    groups = [
-        {"params": found["linear"], "decays": True, "times_lr": decay.times_lr},
-        {"params": rest, "decays": not decay.matrices_only, "times_lr": decay.times_lr},
-    ]
-    kind = torch.optim.Adam if decay.coupled else torch.optim.AdamW
-    betas = (config.beta1, config.beta2)
-    return kind(groups, lr=0.0, betas=betas, weight_decay=0.0, fused=True)
+class Adam:
+    """Adam by torch's fused kernels, with the decay of a recipe's optimizer.
 
+    A step neither waits for a GPU nor reads a number from it: there the rate is a tensor, so that
+    a captured step can be replayed with another. Not torch.optim.Adam, whose construction imports
+    torch's compiler (over a second of each of many short trainings).
+    """
 
-def set_step(optimizer: torch.optim.Optimizer, lr: float, weight_decay: float) -> None:
-    """Set learning rate and weight decay of the next update."""
-    for group in optimizer.param_groups:
-        own = weight_decay if group["decays"] else 0.0
-        group["lr"] = lr
+    def __init__(self, model: nn.Module, config: TrainConfig):
+        decay = DECAYS[config.optimizer]
+        found = parts(model)
+        names = {parameter: name for name, parameter in model.named_parameters()}
+        rest = found["embed"] + found["gain"]
+        self.groups = [(found["linear"], True), (rest, not decay.matrices_only)]
+        self.moments = {
+            names[p]: {
+                "step": torch.zeros((), device=p.device),
+                "exp_avg": torch.zeros_like(p),
+                "exp_avg_sq": torch.zeros_like(p),
+            }
+            for held, _ in self.groups
+            for p in held
+        }
+        self.names, self.times_lr = names, decay.times_lr
+        self.kernel = adam if decay.coupled else adamw
+        self.betas = {"beta1": config.beta1, "beta2": config.beta2}
+        device = model.embed_tokens.weight.device
+        self.lr = 0.0 if device.type == "cpu" else torch.zeros((), device=device)
+        self.weight_decay = 0.0
+
+    def set_step(self, lr: float, weight_decay: float) -> None:
+        """Set learning rate and weight decay of the next updates."""
         # AdamW multiplies by LR itself; a step without LR moves nothing in either form.
-        group["weight_decay"] = own if group["times_lr"] or not lr else own / lr
+        self.weight_decay = weight_decay if self.times_lr or not lr else weight_decay / lr
+        if isinstance(self.lr, torch.Tensor):
+            self.lr.fill_(lr)
+        else:
+            self.lr = lr
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move every parameter by its gradient, which is then given up."""
+        for held, decays in self.groups:
+            moments = [self.moments[self.names[p]] for p in held]
+            self.kernel(
+                held,
+                [p.grad for p in held],
+                [m["exp_avg"] for m in moments],
+                [m["exp_avg_sq"] for m in moments],
+                [],
+                [m["step"] for m in moments],
+                fused=True,
+                amsgrad=False,
+                maximize=False,
+                lr=self.lr,
+                weight_decay=self.weight_decay if decays else 0.0,
+                eps=1e-8,
+                **self.betas,
+            )
+            for p in held:
+                p.grad = None
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Moments by the name of their parameter, flat."""
+        return {f"{n}.{k}": value for n, m in self.moments.items() for k, value in m.items()}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go back to where `state_dict` was taken; KeyError or RuntimeError if of another model."""
+        for name, value in self.state_dict().items():
+            value.copy_(state[name])

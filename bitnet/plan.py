@@ -27,11 +27,17 @@ def stretch_seconds(recipe: Recipe, gpu: bool) -> float:
     c = recipe.training
     trunk = c.stage2_weight_decay is None
     steps = c.wd_switch if trunk else c.steps - c.wd_switch
+    return START_SECONDS + steps * step_seconds(recipe, gpu)
+
+
+def step_seconds(recipe: Recipe, gpu: bool) -> float:
+    """Expected seconds of one step."""
+    c = recipe.training
     layer, flops = CPU_SECONDS_A_LAYER, CPU_FLOPS * c.threads
     if gpu:
         layer, flops = GPU_SECONDS_A_LAYER, GPU_FLOPS
     work = flops_per_token(recipe) * c.batch_size * c.sequence_length / flops
-    return START_SECONDS + steps * (work + layer * recipe.model.num_layers)
+    return work + layer * recipe.model.num_layers
 
 
 def announcement(recipes: Sequence[Recipe], gpu: bool, at_once: int) -> str:

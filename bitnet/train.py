@@ -10,19 +10,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from bitnet.config import Recipe
 from bitnet.observe import codes, health, observe
-from bitnet.optim import make_optimizer, parts, set_step
 from bitnet.schedule import schedules
 from bitnet.shards import batch
+from bitnet.step import MEANS, Step, autocast
 from bitnet.transformer import Transformer
 
 RECENT = 100  # steps over which Loss and GradNorm are averaged and FlipRate is counted
-# What `recent` holds of each step; norms are before clipping, in the order of `optim.parts`.
-MEANS = ("loss", "grad_norm", "embed_grad_norm", "linear_grad_norm", "gain_grad_norm")
 CHECK_EVERY = 10  # steps between two looks at whether the loss is finite: a look waits for a GPU
 
 Report = Callable[[int, float, float], None]  # step, loss, tokens a second
@@ -34,18 +30,18 @@ class Stretch:
 
     recipe: Recipe
     device: torch.device
+    compiled: bool = False
     step: int = 0
     diverged: bool = False
     rows: list[dict] = field(default_factory=list)
-    recent: list[torch.Tensor] = field(default_factory=list)  # (2 + parts,) of each step: see MEANS
+    recent: list[torch.Tensor] = field(default_factory=list)  # (5,) of each step: MEANS
     codes: dict[int, torch.Tensor] = field(default_factory=dict)  # ternary values at past steps
 
     def __post_init__(self):
         torch.manual_seed(self.recipe.training.seed)
         model = Transformer(self.recipe.model, self.recipe.training.sequence_length)
         self.model = model.to(self.device)
-        self.optimizer = make_optimizer(self.model, self.recipe.training)
-        self.parts = parts(self.model)
+        self.advance = Step(self.model, self.recipe.training, self.compiled)
         self.lr, self.wd = schedules(self.recipe.training)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
@@ -56,8 +52,8 @@ class Stretch:
             **{f"model.{name}": p for name, p in self.model.named_parameters()},
             **{f"codes.{step}": values for step, values in self.codes.items()},
         }
-        for i, moments in self.optimizer.state_dict()["state"].items():
-            state |= {f"optimizer.{i}.{name}": value for name, value in moments.items()}
+        for name, value in self.advance.optimizer.state_dict().items():
+            state[f"optimizer.{name}"] = value
         if self.recent:
             state["recent"] = torch.stack(self.recent)
         if self.rows:
@@ -78,12 +74,7 @@ class Stretch:
             with torch.no_grad():
                 for name, value in parts["model"].items():
                     parameters[name].copy_(value)
-            moments: dict[int, dict] = {}
-            for key, value in parts.get("optimizer", {}).items():
-                i, _, name = key.partition(".")
-                moments.setdefault(int(i), {})[name] = value
-            groups = self.optimizer.state_dict()["param_groups"]
-            self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+            self.advance.optimizer.load_state_dict(parts["optimizer"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise ValueError(f"a state of another model: {error}") from None
         rows = {name: value.numpy() for name, value in parts.get("rows", {}).items()}
@@ -94,24 +85,11 @@ class Stretch:
 
     def update(self, tokens: np.ndarray) -> None:
         """One optimizer step on the batch of (seed, step)."""
-        c = self.recipe.training
-        drawn = batch(tokens, c.seed, self.step + 1, c.batch_size, c.sequence_length, c.shuffled)
-        rows = torch.from_numpy(drawn).to(self.device)
-        set_step(self.optimizer, self.lr(self.step + 1), self.wd(self.step + 1))
-        with autocast(self.device):
-            logits = self.model(rows[:, :-1])
-        loss = F.cross_entropy(
-            logits.float().flatten(0, 1), rows[:, 1:].flatten(), label_smoothing=c.label_smoothing
-        )
-        loss.backward()
-        grads = ([p.grad for p in part] for part in self.parts.values())
-        norms = torch.stack([get_total_norm(part) for part in grads])
-        norm = torch.linalg.vector_norm(norms)
-        clip_grads_with_norm_(self.model.parameters(), c.gradient_clip, norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.step += 1
-        self.recent = [*self.recent[-RECENT + 1 :], torch.stack([loss.detach(), norm, *norms])]
+        c, step = self.recipe.training, self.step + 1
+        drawn = batch(tokens, c.seed, step, c.batch_size, c.sequence_length, c.shuffled)
+        values = self.advance(torch.from_numpy(drawn), self.lr(step), self.wd(step))
+        self.step = step
+        self.recent = [*self.recent[-RECENT + 1 :], values]
 
     def finite(self) -> bool:
         """Whether losses and gradient norms since the last look are finite."""
@@ -147,11 +125,6 @@ class Stretch:
     def observations(self) -> dict[str, np.ndarray]:
         """All rows so far as arrays with one entry an evaluation."""
         return {key: np.stack([row[key] for row in self.rows]) for key in self.rows[0]}
-
-
-def autocast(device: torch.device) -> torch.autocast:
-    """bf16 matrix products on a GPU; full precision on a CPU, where bf16 would be slower."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
 
 
 def train(

@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from bitnet import probe
 from bitnet.checkpoint import load_state, save_state, save_weights
+from bitnet.compilation import compiles
 from bitnet.config import Recipe
 from bitnet.device import claim, describe
 from bitnet.files import read_json
@@ -85,10 +86,11 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device) ->
         "code": args.code,
         "data": manifest["sha256"],
         "device": describe(device),
+        "compiled": compiles(recipe, device),
     }
     callers = psutil.Process().parents()[:2]  # the shell that was started for this, the pipeline
     c, name, state = recipe.training, Path(args.output).name, Path(f"{args.output}.state")
-    stretch = Stretch(recipe, device)
+    stretch = Stretch(recipe, device, key["compiled"])
     resume(stretch, args.trunk, state, key)
     folder, size = Path(args.manifest).parent, manifest["vocab_size"]
     tokens = open_shard(folder, manifest["train"], size)

@@ -1,0 +1,61 @@
+"""Cross-entropy of a linear head whose gradient is made where the loss is, in chunks of tokens.
+
+F.cross_entropy passes five times over tokens x vocabulary and keeps two arrays of that size, which
+at a vocabulary of 32,000 are the largest of a training. Here a chunk of logits becomes its softmax
+and then its gradient in place.
+"""
+
+import torch
+import torch.nn.functional as F
+
+LOGITS_AT_ONCE = 2**24  # elements of a chunk of logits: 64 MB in float32
+
+
+def head_loss(
+    hidden: torch.Tensor,
+    weight: torch.Tensor,
+    targets: torch.Tensor,
+    label_smoothing: float = 0.0,
+    at_once: int = LOGITS_AT_ONCE,
+) -> torch.Tensor:
+    """Mean cross-entropy, in nats, of the logits `hidden @ weight.T` against `targets`.
+
+    hidden (N, C), weight (V, C), targets (N,) int64; label_smoothing is F.cross_entropy's. Softmax
+    and loss are of the weight's type; under autocast the products run in its type.
+    """
+    return _HeadLoss.apply(hidden, weight, targets, label_smoothing, at_once)
+
+
+class _HeadLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, hidden, weight, targets, smoothing, at_once):
+        mixed = torch.is_autocast_enabled(hidden.device.type)
+        fast = torch.get_autocast_dtype(hidden.device.type) if mixed else weight.dtype
+        rows, matrix = hidden.to(fast), weight.to(fast)
+        count, size = len(targets), len(weight)
+        total = weight.new_zeros(())
+        grad_hidden, grad_weight = torch.empty_like(rows), torch.zeros_like(weight)
+        step = max(1, at_once // size)
+        for n in range(0, count, step):
+            some, target = rows[n : n + step], targets[n : n + step, None]
+            x = F.linear(some, matrix).to(weight.dtype)  # logits (step, V)
+            x.sub_(x.amax(1, keepdim=True))
+            wanted = (1 - smoothing) * x.gather(1, target)
+            if smoothing:
+                wanted += smoothing * x.mean(1, keepdim=True)
+            weights = x.exp_().sum(1, keepdim=True)
+            total += (weights.log() - wanted).sum()
+            x.mul_(1 / (count * weights))  # the softmax, as a share of the mean
+            if smoothing:
+                x.sub_(smoothing / (count * size))
+            x.scatter_add_(1, target, x.new_full(target.shape, (smoothing - 1) / count))
+            x = x.to(fast)
+            torch.mm(x, matrix, out=grad_hidden[n : n + step])
+            grad_weight += x.mT @ some
+        ctx.save_for_backward(grad_hidden.to(hidden.dtype), grad_weight)
+        return total / count
+
+    @staticmethod
+    def backward(ctx, grad):
+        grad_hidden, grad_weight = ctx.saved_tensors
+        return grad_hidden.mul_(grad), grad_weight.mul_(grad), None, None, None

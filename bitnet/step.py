@@ -1,0 +1,54 @@
+"""One optimizer step: loss, gradients, norms, clipping, update; on a GPU as one CUDA graph."""
+
+import torch
+from torch import nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from bitnet.config import TrainConfig
+from bitnet.cuda_graph import CudaGraph
+from bitnet.loss import head_loss
+from bitnet.optim import DECAYS, Adam, parts
+
+# What a step returns; norms are before clipping, those of parts in the order of `optim.parts`.
+MEANS = ("loss", "grad_norm", "embed_grad_norm", "linear_grad_norm", "gain_grad_norm")
+
+
+class Step:
+    """The training step of a model and its optimizer.
+
+    Nothing in it waits for the device. `compiled`: the layers run as torch.compile makes them.
+    """
+
+    def __init__(self, model: nn.Module, config: TrainConfig, compiled: bool = False):
+        self.model, self.config = model, config
+        self.optimizer = Adam(model, config)
+        self.parts = list(parts(model).values())
+        self.hidden = torch.compile(model.hidden, dynamic=False) if compiled else model.hidden
+        self.device = model.embed_tokens.weight.device
+        # A decay that is divided by each step's rate is another constant each step.
+        captured = self.device.type == "cuda" and DECAYS[config.optimizer].times_lr
+        self.run = CudaGraph(self.compute) if captured else lambda rows, key: self.compute(rows)
+
+    def __call__(self, rows: torch.Tensor, lr: float, weight_decay: float) -> torch.Tensor:
+        """Train on token ids (B, T + 1); returns the values of `MEANS` (5,)."""
+        self.optimizer.set_step(lr, weight_decay)
+        return self.run(rows.to(self.device, non_blocking=True), weight_decay)
+
+    def compute(self, rows: torch.Tensor) -> torch.Tensor:
+        """The step itself, with the rate and decay that are set."""
+        c = self.config
+        with autocast(self.device):
+            hidden = self.hidden(rows[:, :-1]).flatten(0, 1)
+            targets = rows[:, 1:].flatten()
+            loss = head_loss(hidden, self.model.lm_head.weight, targets, c.label_smoothing)
+        loss.backward()
+        norms = torch.stack([get_total_norm([p.grad for p in part]) for part in self.parts])
+        norm = torch.linalg.vector_norm(norms)
+        clip_grads_with_norm_(self.model.parameters(), c.gradient_clip, norm)
+        self.optimizer.step()
+        return torch.stack([loss.detach(), norm, *norms])
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """bf16 matrix products on a GPU; full precision on a CPU, where bf16 would be slower."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")

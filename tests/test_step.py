@@ -1,0 +1,190 @@
+"""A step compiled, captured and with its rate in a tensor is the step as it is."""
+
+import contextlib
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from bitnet import compilation
+from bitnet.compilation import WORTH_SECONDS, compiles
+from bitnet.config import ModelConfig, Recipe, TrainConfig
+from bitnet.cuda_graph import EAGER, CudaGraph
+from bitnet.device import claim
+from bitnet.optim import linear_weights, parts
+from bitnet.step import Step
+from bitnet.transformer import Transformer
+
+CPU = torch.device("cpu")
+GPU = torch.device("cuda")
+
+
+def recipe(steps=100, hidden_size=32, **training) -> Recipe:
+    protocol = {
+        "steps": steps,
+        "batch_size": 4,
+        "sequence_length": 12,
+        "optimizer": "adamw",
+        "peak_lr": 1e-2,
+        "switch_lr": 5e-3,
+        "final_lr": 1e-4,
+        "warmup_steps": 5,
+        "stage1_weight_decay": 0.1,
+        "stage2_weight_decay": 0.0,
+    }
+    return Recipe(ModelConfig(50, hidden_size, 2), TrainConfig(**protocol | training))
+
+
+def model_and_rows(dtype=torch.float64, **training):
+    """A model, token ids (4, 13) and a protocol."""
+    r = recipe(**training)
+    torch.manual_seed(0)
+    ids = torch.randint(0, 50, (4, 13), generator=torch.Generator().manual_seed(1))
+    return Transformer(r.model, 12).to(dtype), ids, r.training
+
+
+def assert_equal_models(a, b, **tolerance):
+    for (name, p), (_, q) in zip(a.named_parameters(), b.named_parameters(), strict=True):
+        torch.testing.assert_close(p, q, **tolerance, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_step_is_that_of_torchs_own_loss_clipping_and_optimizer(smoothing):
+    model, rows, config = model_and_rows(gradient_clip=0.3, label_smoothing=smoothing)
+    twin = copy.deepcopy(model)
+    matrices = linear_weights(twin)
+    inside = {id(p) for p in matrices}
+    rest = [p for p in twin.parameters() if id(p) not in inside]
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": rest, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(config.beta1, config.beta2))
+    step = Step(model, config)
+    for _ in range(3):
+        logits = twin(rows[:, :-1]).flatten(0, 1)
+        loss = F.cross_entropy(logits, rows[:, 1:].flatten(), label_smoothing=smoothing)
+        loss.backward()
+        whole = [p.grad.square().sum() for p in twin.parameters()]
+        each = [sum(p.grad.square().sum() for p in part) for part in parts(twin).values()]
+        norm = torch.nn.utils.clip_grad_norm_(twin.parameters(), 0.3)
+        assert norm > 0.3
+        optimizer.step()
+        optimizer.zero_grad()
+        values = step(rows, 1e-3, 0.1)
+        expected = torch.stack([loss.detach(), *(n.sqrt() for n in (sum(whole), *each))])
+        torch.testing.assert_close(values, expected, rtol=1e-11, atol=0)
+        assert_equal_models(model, twin, rtol=0, atol=1e-10)
+
+
+def test_a_compiled_step_has_the_gradients_of_the_step_to_the_last_places_of_float64():
+    if not any(map(compilation.shutil.which, compilation.COMPILERS)):
+        pytest.skip("torch.compile needs a C++ compiler")
+    model, rows, config = model_and_rows()
+    plain, compiled = Step(model, config), Step(copy.deepcopy(model), config, compiled=True)
+    expected = plain(rows, 1e-3, 0.0)
+    torch.testing.assert_close(compiled(rows, 1e-3, 0.0), expected, rtol=1e-12, atol=0)
+    for name, moments in plain.optimizer.moments.items():
+        gradient = moments["exp_avg"]  # (1 - beta1) times it
+        difference = (compiled.optimizer.moments[name]["exp_avg"] - gradient).norm()
+        assert gradient.norm() > 0 and difference <= 1e-12 * gradient.norm(), name
+
+
+def test_a_rate_in_a_tensor_is_that_rate():
+    model, rows, config = model_and_rows(torch.float32)
+    a, b = Step(model, config), Step(copy.deepcopy(model), config)
+    b.optimizer.lr = torch.zeros(())
+    for rate in (1e-3, 5e-3, 0.0):
+        a(rows, rate, 0.1)
+        b(rows, rate, 0.1)
+    assert_equal_models(a.model, b.model, rtol=0, atol=1e-6)  # the tensor is float32
+
+
+def test_long_runs_are_compiled_and_a_recipe_can_say_otherwise(monkeypatch):
+    short, long = recipe(steps=1000), recipe(steps=2_000_000)
+    assert not compiles(short, CPU) and compiles(recipe(steps=1000, compile=True), CPU)
+    assert compiles(long, CPU) and compiles(long, GPU)
+    assert not compiles(recipe(steps=2_000_000, compile=False), CPU)
+    assert long.training.steps * compilation.step_seconds(long, False) > WORTH_SECONDS
+    # A trunk and its branches are decided alike.
+    assert compiles(recipe(steps=2_000_000, stage2_weight_decay=None), CPU)
+    monkeypatch.setattr(compilation.shutil, "which", lambda name: None)
+    assert not compiles(long, CPU) and compiles(long, GPU)
+
+
+def test_a_training_on_a_cpu_takes_for_zero_what_would_slow_it_down_tenfold():
+    tiny = torch.full((64,), 1e-30)
+    try:
+        with claim("cpu", 1):
+            assert not (tiny * 1e-10).any()
+    finally:
+        torch.set_flush_denormal(False)
+    assert (tiny * 1e-10).all()
+
+
+# --- CUDA graphs ---
+
+
+class Stream:
+    def wait_stream(self, other):
+        pass
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    """What torch.cuda has for graphs, run at once: `replay` repeats what the capture recorded."""
+
+    class Graph:
+        captured = []  # noqa: RUF012
+
+        def replay(self):
+            self.owner.values.copy_(self.owner.compute(self.owner.rows))
+
+    @contextlib.contextmanager
+    def capture(graph, stream):
+        Graph.captured.append(graph)
+        yield
+
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", Stream)
+    monkeypatch.setattr(torch.cuda, "stream", contextlib.nullcontext)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", capture)
+    return Graph
+
+
+def test_a_graph_is_captured_after_some_steps_and_again_for_another_key(cuda):
+    step = CudaGraph(lambda rows: rows.double().mean()[None])
+    cuda.owner, kept = step, []
+    for i, key in enumerate("a" * 6 + "b" * 6):
+        kept.append((i, step(torch.full((2, 3), i), key)))
+        assert len(cuda.captured) == (i >= EAGER) + (i >= 6 + EAGER)
+    assert [value.item() for _, value in kept] == [i for i, _ in kept]  # no later replay wrote them
+
+
+def test_what_cannot_be_captured_runs_on_as_it_is(cuda, monkeypatch, caplog):
+    def refuse(graph, stream):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(torch.cuda, "graph", refuse)
+    step = CudaGraph(lambda rows: rows.double().mean()[None])
+    values = [step(torch.full((2, 3), i), "a").item() for i in range(8)]
+    assert values == list(range(8))
+    assert caplog.text.count("no CUDA graph") == 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("weights", ["ternary", "full_precision"])
+def test_on_a_gpu_captured_steps_follow_eager_ones(weights):
+    r = recipe(hidden_size=64)
+    losses = {}
+    for eager in (True, False):
+        torch.manual_seed(0)
+        model = Transformer(ModelConfig(50, 64, 2, weights=weights), 12).to(GPU)
+        step = Step(model, r.training)
+        step.run.refused = eager
+        g = torch.Generator().manual_seed(1)
+        rows = [torch.randint(0, 50, (4, 13), generator=g) for _ in range(20)]
+        decays = [0.1] * 10 + [0.0] * 10
+        values = [step(x, 1e-3, wd) for x, wd in zip(rows, decays, strict=True)]
+        losses[eager] = torch.stack(values)[:, 0].cpu()
+        assert (step.run.graph is None) == eager
+    torch.testing.assert_close(losses[True], losses[False], rtol=2e-2, atol=0)
