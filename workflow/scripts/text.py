@@ -9,6 +9,7 @@ writes a .json beside each: its checksum.
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,7 +32,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parsed(parser, argv)
     source = json.loads(args.source)
     with whole_file(args.validation) as validation, whole_file(args.train) as train:
-        held_out = write(validation, capped(source, "validation", set()))
+        held_out: set[bytes] = set()
+        write(validation, noted(capped(source, "validation", set()), held_out))
         write(train, capped(source, "train", held_out))
     for path in (args.train, args.validation):
         write_json(f"{path}.json", {"sha256": sha256(path)})
@@ -60,19 +62,18 @@ def capped(source: dict, split: str, without: set[bytes]) -> Iterator[str]:
     log.info("%s: %d bytes of text, %d documents also held out", split, size, repeats)
 
 
-def write(path, texts: Iterator[str]) -> set[bytes]:
-    """Write documents to parquet; returns their hashes."""
-    hashes, rows = set(), []
+def noted(texts: Iterator[str], hashes: set[bytes]) -> Iterator[str]:
+    """The documents, each added to `hashes` on its way."""
+    for text in texts:
+        hashes.add(document_hash(text))
+        yield text
+
+
+def write(path, texts: Iterator[str]) -> None:
+    """Write documents to parquet, some at a time: a corpus may be larger than memory."""
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
-        for text in texts:
-            hashes.add(document_hash(text))
-            rows.append(text)
-            if len(rows) == ROWS:
-                writer.write_table(pa.table([rows], schema=SCHEMA))
-                rows = []
-        if rows:
+        while rows := list(islice(texts, ROWS)):
             writer.write_table(pa.table([rows], schema=SCHEMA))
-    return hashes
 
 
 if __name__ == "__main__":

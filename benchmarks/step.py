@@ -1,0 +1,181 @@
+"""Time one training step against its full-precision twin: ours, the textbook's, other packages'.
+
+    python -m benchmarks.step                    # short: under 3 minutes
+    python -m benchmarks.step --full --json docs/speed.json
+    python -m benchmarks.step --hidden 768 --layers 8 --vocab 32000 --batch 1 --length 1024 --memory
+
+Every layer runs in the same model, loss and optimizer, in turns with the twin in one process, so
+that a ratio says what the layer costs and not what else the machine did. Times are of this
+process's CPU (or the GPU's events). Peers: pip install -e '.[peers]'.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.correctness import gradient_error, layer_error
+from benchmarks.layers import Kind, kinds, replace
+from benchmarks.measure import machine, matmul_flops, peak_memory, ratios, seconds, summary
+from bitnet.config import ModelConfig, Recipe, TrainConfig
+from bitnet.plan import flops_per_token
+from bitnet.step import Step
+from bitnet.transformer import Transformer
+
+TWIN = "twin"
+BATCHES = {"short": [8], "full": [8, 32]}  # sequences of 128: 1,024 and 4,096 tokens
+
+
+def recipe(args: argparse.Namespace, batch: int, weights: str = "ternary") -> Recipe:
+    """The protocol that is timed: no warm-up, no clipping to speak of, AdamW."""
+    model = ModelConfig(args.vocab, args.hidden, args.layers, weights=weights)
+    rates = dict.fromkeys(("peak_lr", "switch_lr", "final_lr"), 1e-3)
+    protocol = {"steps": 100, "batch_size": batch, "sequence_length": args.length, **rates}
+    decay = {"stage1_weight_decay": 0.1, "stage2_weight_decay": 0.0, "warmup_steps": 0}
+    return Recipe(model, TrainConfig(optimizer="adamw", **protocol, **decay))
+
+
+def make(
+    args: argparse.Namespace, batch: int, kind: Kind | None, compiled: bool
+) -> tuple[Callable[[], object], Recipe]:
+    """A training step on random tokens, to be called again and again; None: the twin's."""
+    r = recipe(args, batch, "ternary" if kind else "full_precision")
+    torch.manual_seed(0)
+    model = Transformer(r.model, args.length)
+    if kind:
+        replace(model, kind)
+    step = Step(model.to(args.device), r.training, compiled)
+    ids = np.random.default_rng(0).integers(0, args.vocab, (batch, args.length + 1))
+    rows = torch.from_numpy(ids).to(args.device)
+    return lambda: step(rows, 1e-3, 0.1), r
+
+
+def timed(args: argparse.Namespace, batch: int, known: list[Kind], compiled: bool) -> list[dict]:
+    """Every layer's ratio to the twin, both compiled or both not, of one batch size."""
+    twin, r = make(args, batch, None, compiled)
+    tokens, table = batch * args.length, []
+    first = {TWIN: seconds(twin, args.device)}
+    own: list[float] = []
+    for kind in known:
+        try:
+            work, _ = make(args, batch, kind, compiled)
+            began = time.perf_counter()
+            work()
+            first[kind.name] = time.perf_counter() - began
+            work(), twin()
+            found, times = ratios(twin, work, args.rounds, args.device)
+        except Exception as error:  # a peer may fail in whatever way it likes
+            table.append({"layer": kind.name, "failed": str(error).splitlines()[0][:100]})
+            continue
+        own += times
+        table.append({"layer": kind.name, "same": kind.same, **summary(found), "rounds": found})
+    seconds_of_twin = statistics.median(own)
+    table.insert(0, {"layer": TWIN, "same": True, "median": 1.0, "low": 1.0, "high": 1.0})
+    for row in table:
+        if "failed" not in row:
+            took = seconds_of_twin * row["median"]
+            row["tokens_per_second"] = tokens / took
+            row["flops"] = flops_per_token(r) * tokens / took
+            row["first_step_seconds"] = first[row["layer"]]
+        row |= {"tokens": tokens, "compiled": compiled}
+    return table
+
+
+def memory(args: argparse.Namespace, name: str, batch: int) -> float:
+    """MiB that two steps take beside what Python and torch hold before them, in a child process."""
+    shape = [f"--{key}={getattr(args, key)}" for key in ("hidden", "layers", "length", "vocab")]
+    command = [sys.executable, "-m", "benchmarks.step", *shape, f"--batch={batch}"]
+    command += [f"--device={args.device}", "--child", name]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def child(args: argparse.Namespace) -> None:
+    """Print the peak memory of making a model and of two steps of one layer."""
+    known = {kind.name: kind for kind in kinds()[0]}
+
+    def work() -> None:
+        step, _ = make(args, args.batch, known.get(args.child), compiled=False)
+        step(), step()
+
+    mib = peak_memory(work)
+    if args.device.type == "cuda":
+        mib = torch.cuda.max_memory_allocated(args.device) / 2**20
+    print(mib)
+
+
+def show(report: dict) -> str:
+    """The report as a text table."""
+    head = f"{'layer':<28}{'tokens':>7}{'compiled':>9}{'ratio to twin':>24}{'tokens/s':>11}"
+    lines = [f"{head}{'GFLOP/s':>9}{'first s':>9}"]
+    for row in report["steps"]:
+        start = f"{row['layer']:<28}{row['tokens']:>7}{(row['compiled'] and 'yes') or 'no':>9}"
+        if "failed" in row:
+            lines.append(f"{start}  failed: {row['failed']}")
+            continue
+        ratio = f"{row['median']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+        ratio += " " if row["same"] else "*"
+        speed = f"{row['tokens_per_second']:>11,.0f}{row['flops'] / 1e9:>9.1f}"
+        lines.append(f"{start}{ratio:>24}{speed}{row['first_step_seconds']:>9.1f}")
+    lines.append("* computes something else: timed, but no rival")
+    for name, mib in report["memory_mib"].items():
+        lines.append(f"peak memory of a step, {name}: {mib:,.0f} MiB")
+    ceiling = report["matmul_flops"]
+    lines.append(f"ceiling (one 1,024-square product): {ceiling / 1e9:.1f} GFLOP/s")
+    for name, error in report["correctness"].items():
+        lines.append(f"{name}: {error:.1e}")
+    return "\n".join([*lines, *(f"not installed: {line}" for line in report["missing"])])
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure, print a table and write JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--full", action="store_true", help="4,096 tokens too, more rounds")
+    parser.add_argument("--memory", action="store_true", help="peak memory only, of --batch")
+    for key, default in (("hidden", 256), ("layers", 4), ("length", 128), ("vocab", 2048)):
+        parser.add_argument(f"--{key}", type=int, default=default)
+    parser.add_argument("--batch", type=int, help="sequences a step; default 8, full: 8 and 32")
+    parser.add_argument("--rounds", type=int, help="of twin, layer, layer, twin; default 7 or 11")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
+    parser.add_argument("--json", type=Path, help="where to write the report")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)
+    if args.child:
+        return child(args)
+    args.rounds = args.rounds or (11 if args.full else 7)
+    batches = [args.batch] if args.batch else BATCHES["full" if args.full else "short"]
+    known, missing = kinds()
+    report = {"machine": machine(args.device), "shape": vars(args) | {"device": str(args.device)}}
+    report |= {"missing": missing, "steps": [], "matmul_flops": matmul_flops(args.device)}
+    if not args.memory:
+        for batch in batches:
+            report["steps"] += timed(args, batch, known, compiled=False)
+        ours = [kind for kind in known if kind.name in ("bitnet", "textbook")]
+        report["steps"] += timed(args, batches[0], ours, compiled=True)
+    report["memory_mib"] = {
+        name: memory(args, name, batches[0]) for name in (TWIN, "bitnet", "textbook")
+    }
+    report["correctness"] = {
+        "gradients of a whole model in float64, ours against the textbook's": gradient_error(),
+        **{f"output of one layer, {k.name} against ours": layer_error(k) for k in known[1:]},
+    }
+    report["shape"].pop("json")
+    print(show(report))
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
