@@ -1,8 +1,8 @@
 """Text sources behind one interface: a stream of documents, split into train and validation.
 
-`stories` is built in and always works; `files` reads local text; `tinystories`, `fineweb_edu` and
-`wikitext2` stream from the Hugging Face hub at a pinned revision. A source that cannot be read
-raises CorpusError with one line.
+`stories` and `arithmetic` are built in and always work; `files` reads local text; `tinystories`,
+`fineweb_edu` and `wikitext2` stream from the Hugging Face hub at a pinned revision. A source that
+cannot be read raises CorpusError with one line.
 """
 
 import glob
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bitnet.arithmetic import problems
 from bitnet.stories import stories
 
 SPLITS = ("train", "validation")
@@ -55,6 +56,8 @@ def documents(source: Mapping, split: str) -> Iterator[str]:
     kind = source["source"]
     if kind == "stories":
         stream = stories(source.get("seed", 0), split)
+    elif kind == "arithmetic":
+        stream = problems(source, split)
     elif kind == "files":
         stream = _files(source, split)
     else:

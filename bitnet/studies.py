@@ -26,6 +26,7 @@ PROTOCOL = (
 )
 CROSSED = ("hidden_size", "stage2_weight_decay", "weights")  # what variants take from the grid
 OVER_STEPS = ("unique_predictions", "loss", "pdr", "mechanism")  # figures of curves
+TRAINED = {"bpe": 300, "characters": 4}  # tokenizers made here, and their smallest vocabularies
 SIZES_TO_SCALE = 3  # fewer show no trend
 MOST_RUNS = 10_000  # of all studies: beyond it, listing them takes minutes
 
@@ -60,8 +61,8 @@ class Study:
     @property
     def tokenizer(self) -> str:
         """Label of the tokenizer, unique to what makes it: bpe2048, or stem-size of a file."""
-        if self.settings["tokenizer"] == "bpe":
-            return f"bpe{self.settings['vocab_size']}"
+        if self.settings["tokenizer"] in TRAINED:
+            return f"{self.settings['tokenizer']}{self.settings['vocab_size']}"
         return f"{Path(self.settings['tokenizer']).stem}-{self.settings['vocab_size']}"
 
     @property
@@ -122,7 +123,7 @@ class Study:
         ValueError in one line for more than `room`, for a recipe that cannot be, and for a
         question about what the grid does not have: it would be trained and never answered.
         """
-        grids, question = self.grids(), self.question()
+        grids = self.grids()
         count = sum(math.prod(map(len, axes.values())) for axes in grids)
         if count > room:
             raise refuse("grid x seeds", f"{count} runs", f"at most {MOST_RUNS} in all studies")
@@ -136,14 +137,29 @@ class Study:
             )
         for name in names[: count // len(grids[0]["seed"])]:  # seeds differ in nothing to check
             self.recipe(name)
+        if ("question" in self.settings) == ("experiment" in self.settings):
+            given = [key for key in ("question", "experiment") if key in self.settings]
+            raise refuse("question or experiment", given, "one of them")
+        least = TRAINED.get(self.settings["tokenizer"], 1)
+        if self.settings["vocab_size"] < least:
+            raise refuse(
+                "vocab_size",
+                self.settings["vocab_size"],
+                f"at least {least} with the tokenizer {self.settings['tokenizer']}",
+            )
+        if "question" in self.settings:
+            self._check_question(grids[0])
+        return count
+
+    def _check_question(self, grid: Mapping[str, Sequence]) -> None:
+        question = self.question()
         asked = [(arm, "stage2_weight_decay", question[arm]) for arm in ("treatment", "control")]
         asked += [(f"headline.{axis}", axis, v) for axis, v in question["headline"].items()]
         for key, axis, value in asked:
-            if value not in grids[0][axis]:
-                raise refuse(f"question.{key}", value, f"{axis} of the grid, {grids[0][axis]}")
+            if value not in grid[axis]:
+                raise refuse(f"question.{key}", value, f"{axis} of the grid, {grid[axis]}")
         if question["treatment"] == question["control"]:
             raise refuse("question.control", question["control"], "another than treatment")
-        return count
 
     def trunk(self, run: str) -> str:
         """Name of the trunk that a run branches from."""
@@ -170,7 +186,9 @@ class Study:
         return self.settings["threads"]
 
     def question(self) -> dict:
-        """What the verdict compares; the headline cell complete."""
+        """What the verdict compares; the headline cell complete. ValueError without a question."""
+        if "question" not in self.settings:
+            raise refuse("study", self.name, "one with a question: this one is an experiment")
         question, training = dict(self.settings["question"]), self.settings["training"]
         own = {key: training[key] for key in ("peak_lr", "stage1_weight_decay")}
         question["headline"] = {**own, **question["headline"]}

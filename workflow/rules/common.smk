@@ -97,8 +97,21 @@ def study_results(name):
     corpus = config.get("corpus")
     scope = scope_of(name, corpus)
     study = studies.Study.of(config, name, corpus)
+    if kind := study.settings.get("experiment"):
+        return experiment_results(scope, kind)
     lists = [f"results/{scope}verdict.md", f"results/{scope}provenance.json"]
     return [*lists, *figures(scope, study.figures()), *tables_of(name, corpus)]
+
+
+def experiment_results(scope, kind):
+    """Files that say how an experiment went: a report, its numbers, its figure."""
+    lists = [f"results/{scope}{kind}.{suffix}" for suffix in ("md", "csv", "provenance.json")]
+    return [*lists, *experiment_figures(kind, scope)]
+
+
+def experiment_figures(kind, scope="{scope}"):
+    """Figure files of an experiment."""
+    return [f"results/{scope}{kind}.{suffix}" for suffix in config["figures"]["formats"]]
 
 
 def figures(scope, names):
@@ -206,14 +219,18 @@ def tokenizer_origin(wildcards):
     """File that a tokenizer is trained on or taken from, and what describes it."""
     kind, _ = tokenizer_settings(wildcards)
     text = f"data/{wildcards.corpus}/train.parquet"
-    if kind != "bpe" and not Path(kind).is_file():
-        sys.exit(f"error: tokenizer is {kind!r}; allowed: bpe, or the path of a file that is there")
-    return [text, f"{text}.json"] if kind == "bpe" else [kind]
+    if kind in studies.TRAINED:
+        return [text, f"{text}.json"]
+    if not Path(kind).is_file():
+        kinds = ", ".join(studies.TRAINED)
+        sys.exit(f"error: tokenizer is {kind!r}; allowed: {kinds}, or the path of a file")
+    return [kind]
 
 
 def tokenizer_flag(wildcards):
     """How the script is told what that file is."""
-    return "--text" if tokenizer_settings(wildcards)[0] == "bpe" else "--model"
+    flags = {"bpe": "--text", "characters": "--characters"}
+    return flags.get(tokenizer_settings(wildcards)[0], "--model")
 
 
 def tokenizer_size(wildcards):
@@ -228,7 +245,7 @@ def canonical(block):
 
 def question(wildcards):
     """What a study's verdict compares."""
-    return canonical(study_of(wildcards).question())
+    return canonical(refused(study_of(wildcards).question))
 
 
 def study_title(wildcards):

@@ -21,6 +21,9 @@ def answer(workflow):
             lines.append(Path(job.output.markdown).read_text().split("\n## Legend")[0])
             folder = Path(job.output.markdown).parent
             targets += [f"{folder}/verdict.md", f"{folder}/verdict.csv", f"{folder}/figures/"]
+        if job.rule.name in ("arithmetic_report", "stories_report", "sanity_report"):
+            lines.append(Path(job.output.markdown).read_text().split("\n## How it is measured")[0])
+            targets += [job.output.markdown, *job.output.figures]
         if job.rule.name == "ledger":
             targets.append(job.output.markdown)
     if not lines:

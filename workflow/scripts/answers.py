@@ -1,0 +1,85 @@
+"""Put held-out arithmetic to a trained model, and read its losses on answers while it trained.
+
+    python -m workflow.scripts.answers --weights models/arithmetic/h256_wd0.safetensors \\
+        --observations models/arithmetic/h256_wd0.observations.safetensors \\
+        --manifest manifest128.json --references references128.json \\
+        --tokenizer tokenizer.model --source '{"source": "arithmetic"}' \\
+        --output models/arithmetic/h256_wd0.answers.json
+"""
+
+import json
+
+import numpy as np
+
+from bitnet.arithmetic import EQUALS, EXAMPLES, answer_positions, entropy_rate, examination
+from bitnet.device import claim
+from bitnet.examine import answers
+from bitnet.files import read_json, write_json
+from bitnet.inference import Inference, load_trained
+from bitnet.latent import latent_weights
+from bitnet.tensors import load_tensors
+from bitnet.tokenizer import open_tokenizer
+from workflow.scripts.cli import code_of, flags, log, parsed, run
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write questions, answers and losses as JSON."""
+    parser = flags(__doc__)
+    parser.add_argument("--weights", required=True, help="weights of a run")
+    parser.add_argument("--observations", required=True, help="what its training recorded")
+    parser.add_argument("--manifest", required=True, help="manifest it was trained on")
+    parser.add_argument("--references", required=True, help="what count models reach there")
+    parser.add_argument("--tokenizer", required=True, help="its tokenizer")
+    parser.add_argument("--source", required=True, help="its block of corpora, as JSON")
+    parser.add_argument("--problems", type=int, default=2000, help="to be solved at most")
+    parser.add_argument("--device", default="auto", help="where to")
+    parser.add_argument("--output", required=True, help="JSON file to write")
+    args = parsed(parser, argv)
+    source, manifest = json.loads(args.source), read_json(args.manifest)
+    tokenizer = open_tokenizer(args.tokenizer)
+    arrays, trained = load_tensors(args.weights)
+    seen, observed = load_tensors(args.observations)
+    for path, data in ((args.weights, trained["data"]), (args.observations, observed["data"])):
+        if data != manifest["sha256"]:
+            raise ValueError(f"{path} is of other data than {args.manifest}; delete it, run again")
+    problems = [*EXAMPLES, *examination(source, args.problems)]
+    written: list[str] = []
+    if not trained["diverged"]:
+        with claim(args.device, 1) as device:
+            model = load_trained(args.weights)[0].to(device)
+            written = answers(Inference(model), tokenizer, problems)
+    found = {
+        "recipe": trained["recipe"],
+        "trained": {key: trained[key] for key in ("code", "data", "environment", "diverged")},
+        "code": code_of("answers", args.code),
+        "problems": [[p.a, p.op, p.b] for p in problems],
+        "written": written,
+        "losses": losses(seen, manifest, tokenizer),
+        "unigram": read_json(args.references)["references"]["unigram"]["loss"],
+        "best_possible": entropy_rate(source),
+        "weights": latent_weights(arrays) if not trained["diverged"] else {},
+    }
+    log.info("%d answers", len(written))
+    write_json(args.output, found)
+
+
+def losses(seen: dict, manifest: dict, tokenizer) -> dict:
+    """Mean loss at each evaluation, nats a token, on all tokens and on those of answers."""
+    length, model = manifest["probe"]["length"], tokenizer.model
+    whole = len(seen["inputs"]) // length * length  # the last window may be cut short
+    inputs, targets = (seen[key][:whole].reshape(-1, length) for key in ("inputs", "targets"))
+    windows = np.concatenate([inputs, targets[:, -1:]], axis=1)
+    inside = answer_positions(windows, model.piece_to_id(EQUALS), model.eos_id()).ravel()
+    nll = seen["nll"][:, :whole].astype(np.float64)
+    return {
+        "step": seen["step"].tolist(),
+        "all": nll.mean(axis=1).tolist(),
+        "answer": nll[:, inside].mean(axis=1).tolist(),
+        "train": seen["loss"].tolist(),
+        "positions": len(inside),
+        "answer_positions": int(inside.sum()),
+    }
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,37 @@
+"""Judge and tell how trained models did in arithmetic.
+
+    python -m workflow.scripts.arithmetic_report --inputs models/arithmetic/*.answers.json \\
+        --title arithmetic --markdown arithmetic.md --csv arithmetic.csv --figures arithmetic.svg
+
+writes arithmetic.provenance.json beside the output: the outcome, and what it was made from.
+"""
+
+from bitnet import plot_experiments
+from bitnet.arithmetic_report import judge, markdown, scores
+from bitnet.files import write_text
+from workflow.scripts.cli import code_of, parsed, run
+from workflow.scripts.experiment import read_runs, report_flags, save_figure, seal
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write report, numbers, figure and record."""
+    args = parsed(report_flags(__doc__), argv)
+    runs = read_runs(args.inputs)
+    write_text(args.csv, scores(runs).to_csv(index=False, float_format="%.6g"))
+    write_text(args.markdown, markdown(runs, args.title))
+    curves = {
+        f"Loss on {name} (nats a token)": {
+            run: (r["recipe"]["model"]["weights"], r["losses"]["step"], r["losses"][key])
+            for run, r in runs.items()
+        }
+        for name, key in (("all tokens", "all"), ("answers", "answer"))
+    }
+    first = next(iter(runs.values()))
+    on_all = {"unigram": first["unigram"], "best possible": first["best_possible"]}
+    levels = {next(iter(curves)): on_all}
+    save_figure(plot_experiments.losses(curves, levels, args.title), args.figures)
+    seal(args, "arithmetic", judge(runs), runs, code_of("arithmetic_report", args.code))
+
+
+if __name__ == "__main__":
+    run(main)

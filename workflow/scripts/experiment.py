@@ -1,0 +1,63 @@
+"""What the reports of the sanity experiments share: runs in, report, figure and record out."""
+
+import argparse
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from bitnet.files import read_json, whole_file
+from bitnet.plot_style import save
+from bitnet.provenance import environment
+from bitnet.records import record_of, write_record
+from workflow.scripts.cli import flags
+
+
+def report_flags(doc: str | None) -> argparse.ArgumentParser:
+    """Flags of a report's script."""
+    parser = flags(doc)
+    parser.add_argument("--inputs", nargs="+", required=True, help="what each run came to, JSON")
+    parser.add_argument("--title", required=True, help="name of the study")
+    parser.add_argument("--markdown", required=True, help="Markdown file to write")
+    parser.add_argument("--csv", required=True, help="CSV file to write")
+    parser.add_argument("--figures", nargs="+", required=True, help="image files to write")
+    return parser
+
+
+def read_runs(paths: Sequence[str]) -> dict[str, dict]:
+    """What runs came to, by name, ternary ones first; ValueError where they are of other data."""
+    runs = {re.sub(r"\.\w+\.json$", "", Path(path).name): read_json(path) for path in paths}
+    data = {run["trained"]["data"] for run in runs.values()}
+    if len(data) > 1:
+        raise ValueError(f"{', '.join(runs)} were trained on different data; run snakemake again")
+    order = sorted(runs, key=lambda name: runs[name]["recipe"]["model"]["weights"] != "ternary")
+    return {name: runs[name] for name in order}
+
+
+def save_figure(figure: Figure, paths: Sequence[str]) -> None:
+    """Write a figure in each of the formats that the file names end in."""
+    for path in paths:
+        with whole_file(path) as beside:
+            save(figure, beside, Path(path).suffix[1:])
+
+
+def seal(
+    args: argparse.Namespace, part: str, outcome: Mapping, runs: Mapping[str, Mapping], code: str
+) -> None:
+    """Write the record of a report: its outcome, its runs and their latent weights."""
+    made = {
+        name: {"recipe": run["recipe"], "code": run["code"], **run["trained"]}
+        for name, run in runs.items()
+    }
+    outputs = [Path(path) for path in (args.markdown, args.csv, *args.figures)]
+    write_record(
+        record_of(args.markdown),
+        outputs,
+        {part: {"title": args.title, "code": code}},
+        outcome=outcome,
+        title=args.title,
+        runs=made,
+        weights={name: run["weights"] for name, run in runs.items() if run["weights"]},
+        evaluated=environment(),
+    )
