@@ -4,7 +4,7 @@ The schema says what each key may be; here is also what keys must be to each oth
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
@@ -37,12 +37,14 @@ def check(config: Mapping, schema: Mapping) -> None:
     for key, others in (("main_study", [*names]), ("study", ["auto", *names])):
         if config[key] not in others:
             raise refuse(key, config[key], one_of(others))
+    questions = [name for name, study in names.items() if "question" in study]
     for ledger, scopes in config["claims"].items():
         for scope in scopes:
-            name, _, corpus = scope.partition("@")
-            if name not in names or (corpus and corpus not in config["corpora"]):
-                allowed = f"{one_of(names)}, on @ one of {', '.join(config['corpora'])}"
-                raise refuse(f"claims.{ledger}", scope, allowed)
+            _check_scope(f"claims.{ledger}", scope, questions, config["corpora"])
+    for size, scopes in config["sanity"].items():
+        for kind, scope in scopes.items():
+            fit = [name for name, study in names.items() if study.get("experiment") == kind]
+            _check_scope(f"sanity.{size}.{kind}", scope, fit, config["corpora"])
     if config.get("corpus", next(iter(config["corpora"]))) not in config["corpora"]:
         raise refuse("corpus", config["corpus"], one_of(config["corpora"]))
     for name in names:
@@ -50,6 +52,13 @@ def check(config: Mapping, schema: Mapping) -> None:
             room -= Study.of(config, name).check(room)
         except ValueError as error:
             raise ValueError(f"studies.{name}: {error}") from None
+
+
+def _check_scope(key: str, scope: str, studies: Sequence[str], corpora: Mapping) -> None:
+    """Refuse a study@corpus of another kind of study, or of none."""
+    name, _, corpus = scope.partition("@")
+    if name not in studies or (corpus and corpus not in corpora):
+        raise refuse(key, scope, f"{one_of(studies)}, on @ one of {', '.join(corpora)}")
 
 
 ORDERED = (

@@ -1,0 +1,115 @@
+"""Stories of a trained model: before training, at the switch and at its end, measured.
+
+    python -m workflow.scripts.samples --trunk models/tinystories/h512.safetensors \\
+        --weights models/tinystories/h512_wd0.safetensors \\
+        --observations models/tinystories/h512_wd0.observations.safetensors \\
+        --manifest manifest128.json --references references128.json --tokenizer tokenizer.model \\
+        --train train.parquet --validation validation.parquet --output h512_wd0.samples.json
+
+With --source of the built-in stories, sentences are also parsed by their grammar, and the exact
+probability of held-out stories gives the best possible loss.
+"""
+
+import argparse
+import json
+from itertools import islice
+
+import torch
+
+from bitnet.config import Recipe
+from bitnet.device import claim
+from bitnet.examine import texts
+from bitnet.files import read_json, write_json
+from bitnet.generate import Sampling
+from bitnet.inference import Inference, load_trained
+from bitnet.latent import latent_weights
+from bitnet.stories import default_grammar
+from bitnet.story_parser import Parser
+from bitnet.story_quality import best_possible, measured
+from bitnet.tensors import load_tensors
+from bitnet.tokenizer import open_tokenizer
+from bitnet.transformer import Transformer
+from workflow.scripts.cli import code_of, flags, log, parsed, read_text, run
+
+PROMPTS = ("Once upon a time", "One", "")  # "": from the start of a document
+STORIES, MOST_TOKENS = 100, 400  # drawn from each model, and of each story at most
+SHOWN = 5  # of them, kept word for word
+HELD_OUT = "held-out text"
+PARTS = {"untrained": None, "at the switch": "trunk", "at the end": "weights"}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write texts and what they come to as JSON."""
+    args = parse(argv)
+    manifest, tokenizer = read_json(args.manifest), open_tokenizer(args.tokenizer)
+    arrays, trained = load_tensors(args.weights)
+    seen, _ = load_tensors(args.observations)
+    for path in (args.trunk, args.weights, args.observations):
+        if load_tensors(path)[1]["data"] != manifest["sha256"]:
+            raise ValueError(f"{path} is of other data than {args.manifest}; delete it, run again")
+    source = json.loads(args.source)
+    parser = Parser(default_grammar()) if source.get("source") == "stories" else None
+    held_out = list(islice(read_text(args.validation), STORIES))
+    told: dict[str, list[dict]] = {HELD_OUT: [{"text": t, "ended": True} for t in held_out]}
+    greedy: dict[str, list[str]] = {}
+    chance = Sampling(temperature=1.0, seed=trained["recipe"]["training"]["seed"])
+    prompts = [PROMPTS[0]] * (STORIES // 2) + [""] * (STORIES - STORIES // 2)
+    with claim(args.device, 1) as device:
+        for name, part in PARTS.items():
+            model = model_of(getattr(args, part) if part else None, trained)
+            if model is None:
+                continue
+            frozen = Inference(model.to(device))
+            likeliest = texts(frozen, tokenizer, PROMPTS, Sampling(), MOST_TOKENS)
+            greedy[name] = [one["text"] for one in likeliest]
+            told[name] = texts(frozen, tokenizer, prompts, chance, MOST_TOKENS)
+            log.info("%s: %s", name, told[name][0])
+    found = {
+        "recipe": trained["recipe"],
+        "trained": {key: trained[key] for key in ("code", "data", "environment", "diverged")},
+        "code": code_of("samples", args.code),
+        "losses": {
+            "step": seen["step"].tolist(),
+            "nats": seen["nll"].mean(axis=1, dtype=float).tolist(),
+            "positions": manifest["probe"]["positions"],
+            "bytes": manifest["probe"]["bytes"],
+        },
+        "references": read_json(args.references)["references"],
+        "prompts": PROMPTS,
+        "greedy": greedy,
+        "drawn": {name: [one["text"] for one in found[:SHOWN]] for name, found in told.items()},
+        "quality": measured(told, read_text(args.train), parser),
+        "best_possible": best_possible(held_out, parser),
+        "weights": latent_weights(arrays) if not trained["diverged"] else {},
+    }
+    write_json(args.output, found)
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Flags."""
+    parser = flags(__doc__)
+    parser.add_argument("--trunk", required=True, help="weights at the switch")
+    parser.add_argument("--weights", required=True, help="weights of the run at its end")
+    parser.add_argument("--observations", required=True, help="what its training recorded")
+    parser.add_argument("--manifest", required=True, help="manifest it was trained on")
+    parser.add_argument("--references", required=True, help="what count models reach there")
+    parser.add_argument("--tokenizer", required=True, help="its tokenizer")
+    parser.add_argument("--train", required=True, help="parquet file of training text")
+    parser.add_argument("--validation", required=True, help="parquet file of held-out text")
+    parser.add_argument("--source", default="{}", help="its block of corpora, as JSON")
+    parser.add_argument("--device", default="auto", help="where to write them")
+    parser.add_argument("--output", required=True, help="JSON file to write")
+    return parsed(parser, argv)
+
+
+def model_of(path: str | None, trained: dict) -> Transformer | None:
+    """A saved model, the one that training began with, or None for one that diverged."""
+    if path:
+        return None if load_tensors(path)[1]["diverged"] else load_trained(path)[0]
+    recipe = Recipe.from_json(json.dumps(trained["recipe"]))
+    torch.manual_seed(recipe.training.seed)  # as training does
+    return Transformer(recipe.model, recipe.training.sequence_length)
+
+
+if __name__ == "__main__":
+    run(main)
