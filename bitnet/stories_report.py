@@ -142,7 +142,7 @@ def _loss_table(runs: Mapping[str, Mapping]) -> str:
 def _beside(runs: Mapping[str, Mapping]) -> list[str]:
     first = next(iter(runs.values()))
     size, losses = first["recipe"]["model"]["vocab_size"], first["losses"]
-    published = ", ".join(f"{loss} ({name}, {vocab:,})" for name, vocab, loss in LLAMA2C)
+    published = ", ".join(f"{loss:.3f} ({name}, {vocab:,})" for name, vocab, loss in LLAMA2C)
     lines = [
         f"Nats a token at a vocabulary of {size:,}, N = {losses['positions']:,} held-out positions "
         f"of {losses['bytes']:,} bytes. Losses a token compare only at one vocabulary.",

@@ -131,7 +131,12 @@ def assert_valid(config: dict) -> None:
     assert all(re.fullmatch("[a-z][a-z0-9_]*", name) for name in (*names, *config["corpora"]))
     assert not set(names) & {*RULES, "auto", "data"}
     for source in config["corpora"].values():
-        assert source["source"] in ("stories", "files", *HUB)
+        assert source["source"] in ("stories", "arithmetic", "files", *HUB)
+        assert source["source"] == "arithmetic" or not {"operators", "largest_operand"} & set(
+            source
+        )
+        assert set(source.get("operators", "+")) <= set("+-×÷") and source.get("operators") != []
+        assert whole(source.get("largest_operand", 1), 1, 1_000)
         assert whole(source["train_bytes"], 1, 10**15)
         assert whole(source["validation_bytes"], 1, 10**15)
         assert number(source.get("validation_share", 0.1), 1e-4, 0.5)
@@ -145,17 +150,26 @@ def assert_valid(config: dict) -> None:
     known = {f"{name}{on}" for name in names for on in ("", *(f"@{c}" for c in config["corpora"]))}
     assert {"full", "quick"} <= set(config["claims"])
     assert all(scopes and set(scopes) <= known for scopes in config["claims"].values())
+    experiments = {name: study.get("experiment") for name, study in names.items()}
+    for scopes in config["sanity"].values():
+        assert set(scopes.values()) <= known
+        assert all(experiments[scope.partition("@")[0]] == kind for kind, scope in scopes.items())
     for name in names:
         assert_valid_study(Study.of(config, name))
 
 
 def assert_valid_study(study: Study) -> None:
-    settings, question = study.settings, study.question()
+    settings = study.settings
     for key in ("gpu", "threads", "checkpoint_every"):
         assert whole(settings[key], key != "gpu", 10**9)
-    assert re.fullmatch(r"bpe\d+|[\w.+@=,-]+-\d+", study.tokenizer) and line(study.tokenizer)
+    assert re.fullmatch(r"(bpe|characters)\d+|[\w.+@=,-]+-\d+", study.tokenizer) and line(
+        study.tokenizer
+    )
     grid = settings["grid"]
-    assert {question["treatment"], question["control"]} <= set(grid["stage2_weight_decay"])
+    assert ("question" in settings) != ("experiment" in settings)
+    if "question" in settings:
+        question = study.question()
+        assert {question["treatment"], question["control"]} <= set(grid["stage2_weight_decay"])
     names = study.runs()
     arms = [len(grid.get(axis, [0])) for axis in ("hidden_size", "stage2_weight_decay", "weights")]
     points = math.prod(map(len, grid.values()))
@@ -176,7 +190,7 @@ def assert_valid_recipe(recipe: Recipe) -> None:
             assert type(value) in allowed or field.name == "evaluate_at", field.name
             assert type(value) is not float or number(value, 0, 1.01e38), field.name
     assert m.hidden_size % m.num_heads == m.num_heads % m.num_kv_heads == 0
-    assert m.hidden_size % (2 * m.num_heads) == 0 and 300 <= m.vocab_size <= 2**20
+    assert m.hidden_size % (2 * m.num_heads) == 0 and 4 <= m.vocab_size <= 2**20
     assert 1 <= m.hidden_size <= 65_536 and 1 <= m.num_layers <= 1_024
     assert m.intermediate_size == pytest.approx(m.intermediate_ratio * m.hidden_size)
     assert 0 <= t.warmup_steps < t.lr_switch < t.steps <= 10**9 and 0 < t.wd_switch < t.steps
