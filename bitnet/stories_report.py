@@ -32,7 +32,10 @@ QUALITY = {  # column: what the sample holds
     "Grammatical": "grammatical",
     "Agreeing": "agreeing",
 }
-STYLES = {"Texts": ".0f", "Words": ",.0f", "Sentences": ",.0f"}  # others are shares
+COUNTS = ("Texts", "Words", "Sentences")  # the others are shares
+ORDERS = ("unigram", "bigram", "trigram")
+HELD_OUT = "held-out text"
+PARTS = (HELD_OUT, "untrained", "at the switch", END)
 
 
 def bits_per_byte(losses: Mapping) -> list[float]:
@@ -47,7 +50,8 @@ def scores(runs: Mapping[str, Mapping]) -> pd.DataFrame:
     for name, found in runs.items():
         recipe, losses = found["recipe"], found["losses"]
         bits, best = bits_per_byte(losses), found["best_possible"]
-        for part, quality in found["quality"].items():
+        for part in _parts(found["quality"]):
+            quality = found["quality"][part]
             rows.append(
                 {
                     "Run": name,
@@ -61,8 +65,8 @@ def scores(runs: Mapping[str, Mapping]) -> pd.DataFrame:
                     "LastBitsPerByte": bits[-1],
                     "BestPossibleBitsPerByte": best["bits_per_byte"] if best else math.nan,
                     **{
-                        f"{order.capitalize()}Loss": reference["loss"]
-                        for order, reference in found["references"].items()
+                        f"{order.capitalize()}Loss": found["references"][order]["loss"]
+                        for order in ORDERS
                     },
                 }
             )
@@ -112,6 +116,11 @@ def markdown(runs: Mapping[str, Mapping], title: str) -> str:
     )
 
 
+def _parts(found: Mapping) -> list[str]:
+    """The parts that there are, in the order of training."""
+    return [part for part in PARTS if part in found]
+
+
 def _loss_table(runs: Mapping[str, Mapping]) -> str:
     lines = []
     for name, found in runs.items():
@@ -121,8 +130,8 @@ def _loss_table(runs: Mapping[str, Mapping]) -> str:
         lines.append([name, weights, *(number(value, ".3f") for value in cells)])
     first = next(iter(runs.values()))
     scale = bits_per_byte({**first["losses"], "nats": [1.0]})[0]
-    for order, reference in first["references"].items():
-        loss = reference["loss"]
+    for order in ORDERS:
+        loss = first["references"][order]["loss"]
         lines.append([order, "", "", number(loss, ".3f"), "", number(loss * scale, ".3f")])
     if best := first["best_possible"]:
         floor = best["bits_per_byte"]
@@ -163,10 +172,13 @@ def _quality_table(rows: pd.DataFrame) -> str:
     lines = []
     first = rows["Run"].iloc[0]
     for _, row in rows.iterrows():
-        own = row["Part"] in ("untrained", "at the switch", END)
+        own = row["Part"] != HELD_OUT
         if not own and row["Run"] != first:
             continue  # held-out text is the same for all
-        cells = [number(row[column], STYLES.get(column, ".3f")) for column in shown]
+        cells = [
+            f"{row[column]:,.0f}" if column in COUNTS else number(row[column], ".3f")
+            for column in shown
+        ]
         lines.append([row["Run"] if own else "", row["Part"], *cells])
     return table(["run", "", *shown], lines)
 
@@ -194,9 +206,9 @@ def _notes(found: Mapping) -> list[str]:
 def _samples(runs: Mapping[str, Mapping]) -> list[str]:
     blocks = []
     for name, found in runs.items():
-        for part, texts in found["greedy"].items():
+        for part in _parts(found["greedy"]):
             blocks.append(f"## {name}, {part}")
-            for prompt, text in zip(found["prompts"], texts, strict=True):
+            for prompt, text in zip(found["prompts"], found["greedy"][part], strict=True):
                 told = f"greedy after `{prompt}`" if prompt else "greedy from the start"
                 blocks.append(_quoted(text, told))
             blocks += [_quoted(text, "drawn") for text in found["drawn"][part][:2]]

@@ -158,10 +158,7 @@ def test_the_quick_experiments_go_from_text_to_a_decision(tmp_path):
     results = project / "results"
     assert "# Is it broken, or is the task too hard?" in said
     answers = pd.read_csv(results / "arithmetic_quick/arithmetic.csv")
-    assert answers["Problems"].max() == 168 and set(answers["Weights"]) == {
-        "ternary",
-        "full_precision",
-    }
+    assert answers["Problems"].max() == 168 and answers["Exact"].max() < 0.5
     stories = pd.read_csv(results / "tinystories_quick/stories.csv").set_index("Part")
     assert (stories.loc["held-out text", ["Grammatical", "Agreeing", "KnownWords"]] > 0.95).all(
         None
@@ -171,9 +168,3 @@ def test_the_quick_experiments_go_from_text_to_a_decision(tmp_path):
     assert "**The infrastructure has bugs**" in text  # 40 steps teach nothing
     for name in ("sanity/quick.svg", "arithmetic_quick/arithmetic.svg", "sanity/quick.csv"):
         assert (results / name).stat().st_size > 500 or name.endswith("csv")
-    assert (
-        jobs(snakemake(project, "-n", "sanity_quick", *TINY, "--forcerun", "sanity_report"))[
-            "total"
-        ]
-        == 2
-    )

@@ -24,6 +24,7 @@ from bitnet.generate import Sampling
 from bitnet.inference import Inference, load_trained
 from bitnet.latent import latent_weights
 from bitnet.stories import default_grammar
+from bitnet.stories_report import END, HELD_OUT
 from bitnet.story_parser import Parser
 from bitnet.story_quality import best_possible, measured
 from bitnet.tensors import load_tensors
@@ -34,8 +35,7 @@ from workflow.scripts.cli import code_of, flags, log, parsed, read_text, run
 PROMPTS = ("Once upon a time", "One", "")  # "": from the start of a document
 STORIES, MOST_TOKENS = 100, 400  # drawn from each model, and of each story at most
 SHOWN = 5  # of them, kept word for word
-HELD_OUT = "held-out text"
-PARTS = {"untrained": None, "at the switch": "trunk", "at the end": "weights"}
+PARTS = {"untrained": None, "at the switch": "trunk", END: "weights"}
 
 
 def main(argv: list[str] | None = None) -> None:
