@@ -23,7 +23,7 @@ from tests.test_studies import RULES
 
 ROOT = Path(__file__).parents[1]
 # Studies that hold no key that the others have not would only make every mutation slower.
-SPARE = "wd_fix_cpu|diagnostics|legacy|legacy_quick|scaling|scaling_quick|phase"
+SPARE = "wd_fix_cpu|diagnostics|legacy|legacy_quick|scaling|scaling_quick|phase|portable"
 TEXT = (ROOT / "config.yaml").read_text()
 TEXT = re.sub(rf"(?ms)^  ({SPARE}):$.*?(?=^  \w|^\w)", "", TEXT)
 TEXT = re.sub(rf", ({SPARE})\b", "", TEXT)
