@@ -76,6 +76,16 @@ def test_all_builds_the_quick_study_without_a_gpu_and_the_main_one_with_it(proje
     assert jobs(snakemake(project, *command, "--config", "study=quick", env=env))["trunk"] == 12
 
 
+def test_runtimes_are_compared_in_the_forms_that_a_model_has(project):
+    forms = {"export_folder": 2, "export_gguf": 1, "runtimes": 1}
+    found = jobs(snakemake(project, "-n", "compare_runtimes"))
+    assert found.items() >= {**forms, "trunk": 1, "branch": 1}.items()
+    narrow = jobs(snakemake(project, "-n", "results/quick/runtimes-h64_wd0.md"))
+    assert narrow.items() >= {**forms, "export_folder": 1}.items()
+    twin = snakemake(project, "-n", "results/runtimes-h256_wd0_fp.md")
+    assert "h256_wd0_fp-f16.gguf" in twin and "tq2_0" not in twin
+
+
 def test_error_rates_are_made_from_a_studys_tables_and_only_where_they_are_asked_for(project):
     found = jobs(snakemake(project, "-n", "results/quick/error_rates.md"))
     assert found["error_rates"] == 1 and found["evaluate"] == 24 and "verdict" not in found
@@ -95,6 +105,10 @@ def test_a_study_on_another_corpus_writes_under_a_scope_of_its_own(project):
         ("results/h160_wd0.csv", ["hidden_size", "160", "64"]),
         ("results/nope/h64_wd0.csv", ["study", "nope", "wd_fix, quick"]),
         ("results/wd_fix@nope/h64_wd0.csv", ["corpus", "nope", "stories"]),
+        ("models/export/quick/h64_wd0/bitlinear", ["hidden_size is 64", "256", "dense"]),
+        ("models/export/quick/h64_wd0/h64_wd0-tq2_0.gguf", ["hidden_size is 64", "256", "f16"]),
+        ("models/export/h256_wd0_fp/bitlinear", ["full-precision twin", "dense"]),
+        ("models/export/legacy/h256_wd0/h256_wd0-f16.gguf", ["activation is 'relu2'", "dense"]),
     ],
 )
 def test_a_target_that_cannot_be_is_refused_in_one_line(project, target, words):
@@ -122,8 +136,14 @@ def test_a_config_with_an_unknown_key_is_refused_before_anything_is_made(project
 
 
 @pytest.mark.slow
-def test_a_run_of_the_main_study_is_built_by_its_name(project):
-    snakemake(project, "results/h256_wd0.csv", *TINY, "--cores", "1", "--resources", "gpu=1")
+def test_a_run_of_the_main_study_is_built_and_exported_by_its_name(project):
+    exported = [f"models/export/h256_wd0/{name}" for name in ("bitlinear", "h256_wd0-tq2_0.gguf")]
+    targets = ["results/h256_wd0.csv", *exported]
+    snakemake(project, *targets, *TINY, "--cores", "1", "--resources", "gpu=1")
+    assert (project / exported[0] / "model.safetensors").is_file()
+    assert "# h256_wd0\n" in (project / exported[0] / "README.md").read_text()
+    assert (project / exported[1]).read_bytes()[:4] == b"GGUF"
+    assert "Nothing to be done" in snakemake(project, "-n", *targets, *TINY)
     rows = pd.read_csv(project / "results/h256_wd0.csv", dtype=CSV_TYPES)
     assert list(rows.columns[:5]) == ["Step", "Loss", "UniquePredictions", "LR", "WD"]
     assert rows["HiddenSize"].unique() == [256] and rows["WD"].iloc[-1] == 0

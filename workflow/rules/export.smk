@@ -31,22 +31,27 @@ def export_inputs(wildcards):
 
 
 def runtime_inputs(wildcards):
-    """A run in the forms that are compared: the packed ones where it has them."""
+    """A run in the forms that are compared: the packed GGUF file where it has one."""
     kinds = formats_of(model_of(wildcards))
     found = {kind: exported(wildcards, kind) for kind in FOLDERS if kind in kinds}
-    gguf = next((kind for kind in GGUF if kind in kinds), None)
-    return {
-        **trained_inputs(wildcards),
-        **found,
-        **({"gguf": exported(wildcards, gguf)} if gguf else {}),
-    }
+    for kind in ("f16", "tq2_0"):
+        if kind in kinds:
+            found["gguf"] = exported(wildcards, kind)
+    return {**trained_inputs(wildcards), **found}
 
 
 def runtime_flags(wildcards, input):
     """The same as flags."""
-    return [
-        f"--{key}={path}" for key, path in input.items() if key not in ("manifest", "tokenizer")
-    ]
+    given = {key: path for key, path in input.items() if key != "tokenizer"}
+    return " ".join(f"--{key} {shlex.quote(str(path))}" for key, path in given.items())
+
+
+def packable_run():
+    """The run that `compare_runtimes` compares: the headline's treatment of the study portable."""
+    study = studies.Study.of(config, "portable", config.get("corpus"))
+    asked = study.question()
+    values = {**study.axis_defaults(), **asked["headline"]}
+    return runs.spell({**values, "stage2_weight_decay": asked["treatment"]}, study.axis_defaults())
 
 
 rule export_folder:
@@ -85,3 +90,31 @@ rule export_gguf:
         "python -m workflow.scripts.export --format {wildcards.kind} --weights {input.weights}"
         " --manifest {input.manifest} --name {wildcards.scope}{wildcards.run}"
         " --output {output} --code {params.code} --log {log}"
+
+
+rule runtimes:
+    input:
+        unpack(runtime_inputs),
+    output:
+        csv="results/{scope}runtimes-{run}.csv",
+        markdown="results/{scope}runtimes-{run}.md",
+        record="results/{scope}runtimes-{run}.provenance.json",
+    log:
+        "logs/{scope}{run}.runtimes.log",
+    params:
+        forms=runtime_flags,
+        code=code("compare_runtimes"),
+    message:
+        "Runtimes of {wildcards.scope}{wildcards.run}"
+    shell:
+        "python -m workflow.scripts.compare_runtimes {params.forms}"
+        " --title {wildcards.scope}{wildcards.run} --csv {output.csv} --markdown {output.markdown}"
+        " --code {params.code} --log {log}"
+
+
+if "portable" in config["studies"]:
+
+    rule compare_runtimes:
+        input:
+            f"results/{scope_of('portable', config.get('corpus'))}runtimes-{packable_run()}.md",
+        localrule: True

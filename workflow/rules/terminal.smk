@@ -24,7 +24,7 @@ def answer(workflow):
         if job.rule.name in ("arithmetic_report", "stories_report", "sanity_report"):
             lines.append(Path(job.output.markdown).read_text().split("\n## How it is measured")[0])
             targets += [job.output.markdown, *job.output.figures]
-        if job.rule.name == "ledger":
+        if job.rule.name in ("ledger", "runtimes"):
             targets.append(job.output.markdown)
     if not lines:
         targets = [path for job in workflow.dag.targetjobs for path in job.output]
