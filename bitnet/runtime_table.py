@@ -9,11 +9,11 @@ from bitnet.text import bullets, fill, table
 MEGABYTE = 1e6
 LEGEND = (
     "bits per byte, argmax: loss at the N held-out positions, and the share of them at which the "
-    "runtime predicts the same token as this project does.",
-    "read: tokens a second of whole windows, one after the other. write: of going on with a text "
-    "by one token at a time, greedily. This project keeps no cache of keys and values and reads "
-    "the whole text again for each token; the others keep one.",
-    "file: the weights alone; this project's are the float32 weights that training goes on with.",
+    "runtime predicts the same token as the model does here, as it was trained.",
+    "read: tokens a second of processor time, of whole windows, one after the other. write: of "
+    "going on with a text by one token at a time, greedily. Here no cache of keys and values is "
+    "kept, and each token reads the whole text again; the others keep one.",
+    "file: the weights alone; here the float32 ones that training goes on with.",
     "memory: the most that the process held, and what it held before it loaded the model: "
     "libraries and held-out tokens.",
 )

@@ -7,7 +7,8 @@ import torch
 
 from bitnet.files import read_json
 from bitnet.records import read_record
-from bitnet.runtimes import Ours, Transformers, read, write_speed
+from bitnet.runtimes import read, write_speed
+from bitnet.runtimes_torch import Ours, Transformers
 from tests.exports import Run, tabulate, train_run
 from workflow.scripts import compare_runtimes
 from workflow.scripts.cli import run as call
@@ -16,7 +17,7 @@ from workflow.scripts.cli import run as call
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, stories_data) -> Run:
     """Ternary, hidden 256, one layer."""
-    return train_run(tmp_path_factory.mktemp("one"), stories_data, 40, num_layers=1)
+    return train_run(tmp_path_factory.mktemp("one"), stories_data, 100, num_layers=1)
 
 
 @pytest.fixture

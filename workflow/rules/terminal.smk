@@ -27,5 +27,5 @@ def answer(workflow):
         if job.rule.name in ("ledger", "runtimes"):
             targets.append(job.output.markdown)
     if not lines:
-        targets = [path for job in workflow.dag.targetjobs for path in job.output]
+        targets = targets or [path for job in workflow.dag.targetjobs for path in job.output]
     return "\n".join([*lines, *(["Open: " + ", ".join(targets)] if targets else [])])

@@ -25,13 +25,14 @@ from bitnet.files import read_json, write_text
 from bitnet.provenance import environment
 from bitnet.records import record_of, write_record
 from bitnet.runtime_table import markdown
+from bitnet.runtimes import LlamaCpp, Runtime, read, write_speed
 from bitnet.shards import open_shard
 from bitnet.tensors import load_tensors, save_tensors
 from workflow.scripts.cli import ROOT, code_of, flags, log, parsed, run
 
 # Flag of a form: the runtime, and the package that it needs.
 FORMS = {
-    "weights": ("this project", "torch"),
+    "weights": ("here, torch", "torch"),
     "bitlinear": ("transformers", "transformers"),
     "dense": ("transformers", "transformers"),
     "gguf": ("llama.cpp", "llama-cpp-python"),
@@ -127,22 +128,28 @@ def in_a_process_of_its_own(args: argparse.Namespace, form: str) -> tuple[dict, 
 
 def measure(args: argparse.Namespace) -> None:
     """Measure one form in this process."""
-    from bitnet.runtimes import LlamaCpp, Ours, Transformers, read, write_speed
-
     known = read_json(args.manifest)
     placed = known["probe"]
     tokens = open_shard(Path(args.manifest).parent, known["validation"], known["vocab_size"])
     windows = probe.windows(tokens, placed)
-    if args.one == "gguf":
-        import llama_cpp  # noqa: F401
-    elif args.one != "weights":
-        from transformers import LlamaForCausalLM  # noqa: F401
-    imported = memory()
     path, length = getattr(args, args.one), placed["length"]
     if args.one == "gguf":
-        runtime = LlamaCpp(path, length)
+        import llama_cpp  # noqa: F401
+
+        imported = memory()
+        runtime: Runtime = LlamaCpp(path, length)
+    elif args.one == "weights":
+        from bitnet.runtimes_torch import Ours
+
+        imported = memory()
+        runtime = Ours(path)
     else:
-        runtime = (Ours if args.one == "weights" else Transformers)(path)
+        from transformers import LlamaForCausalLM  # noqa: F401
+
+        from bitnet.runtimes_torch import Transformers
+
+        imported = memory()
+        runtime = Transformers(path)
     seen = read(runtime, windows, placed["positions"])
     speed = write_speed(runtime, windows[0, :1].tolist(), length - 1)
     found = {"imported": imported, "peak": memory(), "bytes": placed["bytes"]}

@@ -1,0 +1,55 @@
+"""The runtimes that are made of torch: this project's own, and transformers."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bitnet.export_weights import open_trained
+from bitnet.runtimes import Runtime
+
+
+class Ours(Runtime):
+    """The model that was trained, by the code that trained it."""
+
+    def __init__(self, path: str | Path):
+        torch.set_num_threads(1)
+        self.model, _ = open_trained(path)
+
+    @torch.inference_mode()
+    def logits(self, ids: list[int]) -> np.ndarray:
+        return self.model(torch.tensor([ids]))[0].numpy()
+
+    @torch.inference_mode()
+    def write(self, ids: list[int], count: int) -> list[int]:
+        """Reads the whole text again for every token: training needs no cache."""
+        text = list(ids)
+        for _ in range(count):
+            text.append(int(self.model(torch.tensor([text]))[0, -1].argmax()))
+        return text[len(ids) :]
+
+
+class Transformers(Runtime):
+    """An exported folder in transformers."""
+
+    def __init__(self, path: str | Path):
+        from transformers import AutoModelForCausalLM
+
+        torch.set_num_threads(1)
+        self.model = AutoModelForCausalLM.from_pretrained(path, local_files_only=True).eval()
+
+    @torch.inference_mode()
+    def logits(self, ids: list[int]) -> np.ndarray:
+        return self.model(torch.tensor([ids])).logits[0].float().numpy()
+
+    @torch.inference_mode()
+    def write(self, ids: list[int], count: int) -> list[int]:
+        begun = torch.tensor([ids])
+        out = self.model.generate(
+            begun,
+            attention_mask=torch.ones_like(begun),
+            min_new_tokens=count,
+            max_new_tokens=count,
+            do_sample=False,
+        )
+        return out[0, len(ids) :].tolist()
