@@ -1,6 +1,6 @@
 """Tokens a second of generation with a cache, against the training layers without one.
 
-    python benchmarks/generation.py --hidden-size 512 --num-layers 4 --context 128
+    python -m benchmarks.generation --hidden-size 512 --num-layers 4 --context 128
 
 prints JSON: tokens a second of both, ternary and full precision, and their ratio. Seconds are those
 of this process, one thread, the best of three; the text is one sequence that fills the context.

@@ -41,8 +41,8 @@ class Cache:
 class FrozenLinear:
     """Linear maps of one input as a single product, ternary ones by codes that are made once.
 
-    On a CPU codes are kept and multiplied as int8: exact like the floats of training, which hold
-    whole numbers too, and a quarter of the memory that a token has to pass through.
+    On a CPU codes are kept and multiplied as int8: sums of whole numbers, exact where training
+    rounds, and a quarter of the memory that a token has to pass through.
     """
 
     def __init__(self, *linears: nn.Linear):
@@ -52,7 +52,7 @@ class FrozenLinear:
         if self.ternary:
             found = [ternary_codes(weight) for weight in weights]
             weights = [codes for codes, _ in found]
-            # One scale a matrix, repeated for its outputs: scaled after the product, as in training
+            # One scale a matrix, repeated for its outputs: the product is scaled, not its factors
             scales = [scale.expand(n) for (_, scale), n in zip(found, self.sizes, strict=True)]
             self.scale = torch.cat(scales)
         self.weight = torch.cat(weights)  # (sum of outputs, in)

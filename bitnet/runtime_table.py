@@ -11,8 +11,7 @@ LEGEND = (
     "bits per byte, argmax: loss at the N held-out positions, and the share of them at which the "
     "runtime predicts the same token as the model does here, as it was trained.",
     "read: tokens a second of processor time, of whole windows, one after the other. write: of "
-    "going on with a text by one token at a time, greedily. Here no cache of keys and values is "
-    "kept, and each token reads the whole text again; the others keep one.",
+    "going on with a text by one token at a time, greedily, keys and values kept.",
     "file: the weights alone; here the float32 ones that training goes on with.",
     "memory: the most that the process held, and what it held before it loaded the model: "
     "libraries and held-out tokens.",

@@ -40,8 +40,9 @@ class DataSet(NamedTuple):
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Whatever a test sets, the next one runs on one thread in float32."""
+    """Whatever a test sets, the next one runs on one thread in float32, denormals and all."""
     yield
+    torch.set_flush_denormal(False)
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float32)
 

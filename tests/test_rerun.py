@@ -135,7 +135,7 @@ EDITS = {
     ),
     "two more sizes": (  # enough for one more figure
         "tests/tiny.yaml",
-        swap("hidden_size: [16],", "hidden_size: [16, 32, 64],"),
+        swap("hidden_size: [16], o", "hidden_size: [16, 32, 64], o"),
         {"trunk": 4, "branch": 8, "evaluate": 8, "verdict": 1, "figures-scaling": 1}
         | {"provenance": 1},
     ),

@@ -75,13 +75,19 @@ def test_a_step_is_that_of_torchs_own_loss_clipping_and_optimizer(smoothing):
         assert_equal_models(model, twin, rtol=0, atol=1e-10)
 
 
-def test_a_compiled_step_has_the_gradients_of_the_step_to_the_last_places_of_float64():
+def test_a_compiled_step_has_the_gradients_of_the_step_in_float64(monkeypatch):
     if not any(map(compilation.shutil.which, compilation.COMPILERS)):
         pytest.skip("torch.compile needs a C++ compiler")
     model, rows, config = model_and_rows()
-    plain, compiled = Step(model, config), Step(copy.deepcopy(model), config, compiled=True)
-    expected = plain(rows, 1e-3, 0.0)
-    torch.testing.assert_close(compiled(rows, 1e-3, 0.0), expected, rtol=1e-12, atol=0)
+    plain = Step(model, config)
+    before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    monkeypatch.delenv("TORCHDYNAMO_DISABLE")  # conftest switches compilers off
+    with torch._dynamo.config.patch(disable=False):
+        compiled = Step(copy.deepcopy(model), config, compiled=True)
+        expected = plain(rows, 1e-3, 0.0)
+        values = compiled(rows, 1e-3, 0.0)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == before + 1  # without a break
+    torch.testing.assert_close(values, expected, rtol=1e-12, atol=0)
     for name, moments in plain.optimizer.moments.items():
         gradient = moments["exp_avg"]  # (1 - beta1) times it
         difference = (compiled.optimizer.moments[name]["exp_avg"] - gradient).norm()
