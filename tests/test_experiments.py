@@ -161,7 +161,7 @@ def test_the_quick_experiments_go_from_text_to_a_decision(tmp_path):
     assert answers["Problems"].max() == 120 and answers["Exact"].max() < 0.5
     stories = pd.read_csv(results / "tinystories_quick/stories.csv").set_index("Part")
     assert (stories.loc["held-out text", ["Grammatical", "Agreeing", "KnownWords"]] > 0.95).all(
-        None
+        axis=None
     )
     assert (stories.loc["untrained", "Grammatical"] == 0).all()
     text = (results / "sanity/quick.md").read_text()
