@@ -77,7 +77,11 @@ def torchao_layer() -> Callable:
 PEERS = {
     "transformers AutoBitLinear": (transformers_layer, True, "its quantisers compiled"),
     "bitlinear-pytorch": (bitlinear_pytorch_layer, True, ""),
-    "bitlinear, AbsMean": (lambda: bitlinear_layer("AbsMean"), True, "its own norm left out"),
+    "bitlinear, AbsMean": (
+        lambda: bitlinear_layer("AbsMean"),
+        False,
+        "activations stretched to 128, not 127; its own norm left out",
+    ),
     "bitlinear, as shipped": (
         lambda: bitlinear_layer("AbsMedian"),
         False,

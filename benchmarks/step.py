@@ -1,6 +1,6 @@
 """Time one training step against its full-precision twin: ours, the textbook's, other packages'.
 
-    python -m benchmarks.step                    # short: under 3 minutes
+    python -m benchmarks.step                    # short: some minutes
     python -m benchmarks.step --full --json docs/speed.json
     python -m benchmarks.step --hidden 768 --layers 8 --vocab 32000 --batch 1 --length 1024 --memory
 
@@ -130,7 +130,7 @@ def show(report: dict) -> str:
     lines.append(f"ceiling (one 1,024-square product): {ceiling / 1e9:.1f} GFLOP/s")
     for name, error in report["correctness"].items():
         lines.append(f"{name}: {error:.1e}")
-    return "\n".join([*lines, *(f"not installed: {line}" for line in report["missing"])])
+    return "\n".join([*lines, *(f"left out: {line}" for line in report["missing"])])
 
 
 def main(argv: list[str] | None = None) -> None:

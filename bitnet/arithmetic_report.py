@@ -10,7 +10,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from bitnet.arithmetic import EXAMPLES, OPERATORS, Problem
 from bitnet.failures import of_losses
-from bitnet.outcome import outcome, word
+from bitnet.outcome import by_weights, outcome, word
 from bitnet.text import bullets, fill, number, table
 
 # Judged are the operators that a column-by-column method solves. Products of two-digit numbers are
@@ -93,11 +93,7 @@ def complaints(found: Mapping) -> list[str]:
 
 def judge(runs: Mapping[str, Mapping]) -> dict:
     """pass or fail, with the reason."""
-    found: dict[str, list[str]] = {}
-    for name, run in runs.items():
-        lines = [f"{name}: {line}" for line in complaints(run)]
-        found.setdefault(run["recipe"]["model"]["weights"], []).extend(lines)
-    return outcome(found)
+    return outcome(by_weights(runs, complaints))
 
 
 def markdown(runs: Mapping[str, Mapping], title: str) -> str:

@@ -12,6 +12,7 @@ import sentencepiece as spm
 
 from bitnet.config import refuse
 from bitnet.files import whole_file
+from bitnet.tokenizer import PLAIN
 
 SPECIAL = 3  # unk, bos, eos
 
@@ -35,15 +36,7 @@ def train_characters(texts: Iterable[str], vocab_size: int, path: str | Path) ->
         model_type="char",
         control_symbols=[f"<reserved{i}>" for i in range(reserved)],
         character_coverage=1.0,
-        normalization_rule_name="identity",
-        remove_extra_whitespaces=False,
-        add_dummy_prefix=False,
-        unk_id=0,
-        bos_id=1,
-        eos_id=2,
-        pad_id=-1,
-        num_threads=1,
-        minloglevel=2,
+        **PLAIN,
     )
     pieces = spm.SentencePieceProcessor(model_proto=model.getvalue())
     if odd := [c for c in alphabet if len(ids := pieces.encode(c)) != 1 or pieces.decode(ids) != c]:

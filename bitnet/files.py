@@ -25,7 +25,8 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_remains(path)
+    for begun in remains(path):
+        begun.unlink(missing_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield beside
@@ -45,12 +46,12 @@ def write_text(path: str | Path, text: str) -> None:
         beside.write_text(text, encoding="utf-8")
 
 
-def _remove_remains(path: Path) -> None:
-    """Delete what processes that were killed had begun to write; a full disk needs the room."""
-    for remains in path.parent.glob(f".{glob.escape(path.name)}.*"):
-        pid = remains.suffix[1:]
-        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
-            remains.unlink(missing_ok=True)
+def remains(path: Path) -> Iterator[Path]:
+    """What killed processes had begun to write as `path`: a full disk needs the room."""
+    for beside in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        pid = beside.suffix[1:]
+        if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
+            yield beside
 
 
 def write_json(path: str | Path, value: Mapping[str, Any]) -> None:

@@ -1,8 +1,19 @@
 """What a sanity experiment comes to: pass or fail, of ternary models beside their twins."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 TWIN = "full_precision"
+
+
+def by_weights(
+    runs: Mapping[str, Mapping], complaints: Callable[[Mapping], Sequence[str]]
+) -> dict[str, list[str]]:
+    """What is wrong with runs, each line with the run's name, by the kind of their weights."""
+    found: dict[str, list[str]] = {}
+    for name, run in runs.items():
+        lines = [f"{name}: {line}" for line in complaints(run)]
+        found.setdefault(run["recipe"]["model"]["weights"], []).extend(lines)
+    return found
 
 
 def outcome(complaints: Mapping[str, Sequence[str]]) -> dict:

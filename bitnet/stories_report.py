@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from bitnet.failures import KNOWN_SHARE, REPEATING_SHARE, REPEATS, STUCK_LOSS, of_losses
-from bitnet.outcome import outcome, word
+from bitnet.outcome import by_weights, outcome, word
 from bitnet.text import bullets, fill, number, table
 
 END = "at the end"
@@ -89,11 +89,7 @@ def complaints(found: Mapping) -> list[str]:
 
 def judge(runs: Mapping[str, Mapping]) -> dict:
     """pass or fail, with the reason."""
-    found: dict[str, list[str]] = {}
-    for name, run in runs.items():
-        lines = [f"{name}: {line}" for line in complaints(run)]
-        found.setdefault(run["recipe"]["model"]["weights"], []).extend(lines)
-    return outcome(found)
+    return outcome(by_weights(runs, complaints))
 
 
 def markdown(runs: Mapping[str, Mapping], title: str) -> str:

@@ -19,6 +19,20 @@ TRAINING_BYTES = 20_000_000  # of text: BPE merges change little beyond it
 LONGEST_LINE = 4_000  # bytes; SentencePiece would silently drop longer ones
 SMALLEST = 300  # 3 special pieces, 256 bytes and some characters
 
+# Settings of every tokenizer made here: text as it stands, ids that transformers and llama.cpp know
+# as LLaMA's. With SentencePiece's defaults llama.cpp aborts.
+PLAIN = {
+    "normalization_rule_name": "identity",
+    "remove_extra_whitespaces": False,
+    "add_dummy_prefix": False,
+    "unk_id": 0,
+    "bos_id": 1,
+    "eos_id": 2,
+    "pad_id": -1,
+    "num_threads": 1,
+    "minloglevel": 2,
+}
+
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int, path: str | Path) -> None:
     """Train a BPE tokenizer of exactly `vocab_size` pieces; ValueError where the text is too poor.
@@ -35,17 +49,9 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, path: str | Path) -> 
             vocab_size=vocab_size,
             model_type="bpe",
             byte_fallback=True,
-            normalization_rule_name="identity",
-            remove_extra_whitespaces=False,
-            add_dummy_prefix=False,
             character_coverage=0.9999,
             max_sentence_length=2 * LONGEST_LINE,
-            unk_id=0,
-            bos_id=1,
-            eos_id=2,
-            pad_id=-1,
-            num_threads=1,
-            minloglevel=2,
+            **PLAIN,
         )
     except RuntimeError as error:
         raise _too_large(vocab_size, str(error)) from None

@@ -14,7 +14,7 @@ from bitnet.export_gguf import add_tokenizer
 from bitnet.export_tokenizer import fast_tokenizer, write_tokenizer
 from bitnet.stories import stories
 from bitnet.tokenizer import Tokenizer, train_tokenizer
-from tests.test_data import NASTY
+from tests.test_tokenizer import NASTY
 
 LINES = 1_000
 # Spelled out in a text, special pieces are taken for what they spell; byte pieces are not.
