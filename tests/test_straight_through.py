@@ -11,7 +11,7 @@ from transformers.integrations.bitnet import (
 )
 from transformers.integrations.bitnet import BitLinear as PackedBitLinear
 
-from bitnet import linear
+from bitnet import linear, straight_through
 from bitnet.config import ModelConfig
 from bitnet.linear import BitLinear, make_linear
 from bitnet.quant import int8_codes, ternary_codes
@@ -157,6 +157,52 @@ def test_only_the_gradients_asked_for_are_given():
     w_only = weight.clone().requires_grad_()
     layer(x, w_only).backward(grad)
     assert relative(w_only.grad, expected[2]) < 1e-12
+
+
+# --- products of int8 codes ---
+
+
+@pytest.fixture
+def always_integers(monkeypatch):
+    """Products of integers at every size and on every CPU: torch has them everywhere, if slowly."""
+    monkeypatch.setattr(straight_through, "VNNI", True)
+    monkeypatch.setattr(straight_through, "INTEGERS_FROM", 0)
+
+
+def test_a_product_of_integers_is_exact():
+    """Against int64 arithmetic, at sums that float32 cannot hold (over 2^24)."""
+    torch.manual_seed(0)
+    rows = torch.randint(100, 128, (5, 400_000), dtype=torch.int8)
+    weight = torch.randint(0, 2, (3, 400_000), dtype=torch.int8)
+    exact = (rows.long() @ weight.long().T).to(torch.float32)
+    scale = torch.tensor([[1.0], [0.5], [2.0], [4.0], [0.25]])
+    assert exact.min() > 2**24
+    assert torch.equal(straight_through.integer_product(rows, weight, scale), exact * scale)
+
+
+def test_products_of_integers_give_the_textbook_layer_and_gradients(always_integers):
+    x, weight, grad = example(torch.float32)
+    assert straight_through.integers_pay(x, [weight])
+    ours = gradients(layer, x, weight, grad)
+    # In float64 nothing is rounded but the codes, which are the same ones.
+    expected = gradients(textbook, x, weight, grad)
+    for a, b in zip(ours, expected, strict=True):
+        assert a.dtype == torch.float32
+        assert relative(a, b) < 1e-6
+
+
+def test_maps_of_one_input_are_the_maps_one_by_one_as_integers_too(always_integers):
+    test_maps_of_one_input_are_the_maps_one_by_one(torch.float32)
+
+
+def test_integers_are_multiplied_only_where_that_is_fast(monkeypatch):
+    weights = [torch.zeros(256, 256)]
+    monkeypatch.setattr(straight_through, "VNNI", True)
+    assert straight_through.integers_pay(torch.zeros(4, 64, 256), weights)
+    assert not straight_through.integers_pay(torch.zeros(4, 63, 256), weights)
+    assert not straight_through.integers_pay(torch.zeros(4, 64, 256).double(), weights)
+    monkeypatch.setattr(straight_through, "VNNI", False)
+    assert not straight_through.integers_pay(torch.zeros(4, 64, 256), weights)
 
 
 def model_gradients(dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, dict]:
