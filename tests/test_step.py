@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bitnet import compilation
+from bitnet import compilation, straight_through
 from bitnet.compilation import WORTH_SECONDS, compiles
 from bitnet.config import ModelConfig, Recipe, TrainConfig
 from bitnet.cuda_graph import EAGER, CudaGraph
@@ -75,23 +75,41 @@ def test_a_step_is_that_of_torchs_own_loss_clipping_and_optimizer(smoothing):
         assert_equal_models(model, twin, rtol=0, atol=1e-10)
 
 
-def test_a_compiled_step_has_the_gradients_of_the_step_in_float64(monkeypatch):
+@pytest.fixture
+def compiler(monkeypatch):
+    """torch.compile at work, which conftest switches off."""
     if not any(map(compilation.shutil.which, compilation.COMPILERS)):
         pytest.skip("torch.compile needs a C++ compiler")
-    model, rows, config = model_and_rows()
-    plain = Step(model, config)
-    before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
-    monkeypatch.delenv("TORCHDYNAMO_DISABLE")  # conftest switches compilers off
+    monkeypatch.delenv("TORCHDYNAMO_DISABLE")
     with torch._dynamo.config.patch(disable=False):
-        compiled = Step(copy.deepcopy(model), config, compiled=True)
-        expected = plain(rows, 1e-3, 0.0)
-        values = compiled(rows, 1e-3, 0.0)
+        yield
+
+
+def plain_and_compiled(dtype: torch.dtype) -> tuple[Step, torch.Tensor, Step, torch.Tensor]:
+    """Two equal steps, one compiled as a single graph, and what each returned."""
+    model, rows, config = model_and_rows(dtype)
+    plain, compiled = Step(model, config), Step(copy.deepcopy(model), config, compiled=True)
+    before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    values = plain(rows, 1e-3, 0.0), compiled(rows, 1e-3, 0.0)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == before + 1  # without a break
+    return plain, values[0], compiled, values[1]
+
+
+def test_a_compiled_step_has_the_gradients_of_the_step_in_float64(compiler):
+    plain, expected, compiled, values = plain_and_compiled(torch.float64)
     torch.testing.assert_close(values, expected, rtol=1e-12, atol=0)
     for name, moments in plain.optimizer.moments.items():
         gradient = moments["exp_avg"]  # (1 - beta1) times it
         difference = (compiled.optimizer.moments[name]["exp_avg"] - gradient).norm()
         assert gradient.norm() > 0 and difference <= 1e-12 * gradient.norm(), name
+
+
+def test_a_compiled_step_multiplies_integers_in_one_graph_too(compiler, monkeypatch):
+    monkeypatch.setattr(straight_through, "VNNI", True)
+    monkeypatch.setattr(straight_through, "INTEGERS_FROM", 0)
+    _, expected, _, values = plain_and_compiled(torch.float32)
+    # A value next to the middle of two codes may be rounded either way.
+    torch.testing.assert_close(values, expected, rtol=1e-2, atol=0)
 
 
 def test_a_rate_in_a_tensor_is_that_rate():
