@@ -9,8 +9,8 @@ from bitnet.config import Recipe
 from bitnet.plan import step_seconds
 
 # A compiler takes 17 to 32 seconds of a CPU the first time and 3 to 9 from its cache, and makes a
-# step there about a tenth shorter: a run (all its steps, whatever remains of them) of this many
-# seconds earns that back. On a GPU, where no step has been measured, the same number is a guess.
+# step there a tenth to a quarter shorter: a run (all its steps, whatever remains of them) of this
+# many seconds earns that back. On a GPU, where no step has been measured, that number is a guess.
 WORTH_SECONDS = 600
 COMPILERS = ("c++", "g++", "clang++")  # what torch needs to compile for a CPU
 
