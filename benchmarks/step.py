@@ -138,7 +138,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--full", action="store_true", help="4,096 tokens and compiled too, more rounds")
+    parser.add_argument("--full", action="store_true", help="and 4,096 tokens, and compiled")
     parser.add_argument("--memory", action="store_true", help="peak memory only, of --batch")
     for key, default in (("hidden", 256), ("layers", 4), ("length", 128), ("vocab", 2048)):
         parser.add_argument(f"--{key}", type=int, default=default)
