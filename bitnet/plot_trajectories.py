@@ -48,34 +48,55 @@ QUANTITIES = {
 def draw(name: str, rows: pd.DataFrame, thresholds: Thresholds, title: str) -> Figure:
     """The figure of one of `QUANTITIES`."""
     quantity, colours = QUANTITIES[name], arm_colours(rows)
-    references = _references(quantity, rows.iloc[0], thresholds)
-    cells = dict(list(rows.groupby([*POINT, "Optimizer"])))
-    points, optimizers = sorted({key[:-1] for key in cells}), sorted({key[-1] for key in cells})
-    if crossed := len(cells) == len(points) * len(optimizers):
-        keys = [(*point, optimizer) for optimizer in optimizers for point in points]
-        width, page = len(points), Page()
-        titles = dict(zip(keys, _columns(points), strict=False))  # above the first row alone
-    else:
-        titles = _specials(cells, usual(rows))
-        keys, width, page = list(titles), min(PANELS_A_ROW, len(cells)), WRAPPED
+    heights = references(quantity, rows.iloc[0], thresholds)
+    cells = cells_of(rows)
+    grid = layout(cells, usual(rows))
+    keys, titles, width = grid.keys, grid.titles, grid.width
+    page = Page() if grid.crossed else WRAPPED
     lines = 1 + max(text.count("\n") for text in titles.values())
     shape, handles = (math.ceil(len(keys) / width), width), plot_curves.legend(rows)
     figure, panels = page.frame(shape, rows, title, handles, lines, sharex=True, sharey=True)
     used, unused = np.split(panels.ravel(), [len(keys)])
-    _scale(used[0], rows, quantity, references)
+    _scale(used[0], rows, quantity, heights)
     for key, axes in zip(keys, used, strict=True):
-        _panel(axes, cells[key], quantity, colours, references)
+        _panel(axes, cells[key], quantity, colours, heights)
         axes.set_title(titles.get(key, ""))
     for axes in unused:
         axes.remove()
     for start in range(0, len(keys), width):
-        optimizer = f"Optimizer {keys[start][-1]}\n" if crossed else ""
+        optimizer = f"Optimizer {keys[start][-1]}\n" if grid.crossed else ""
         used[start].set_ylabel(optimizer + quantity.column)
-        label(used[start : start + width][-1], references)
+        label(used[start : start + width][-1], heights)
     for axes in used[-width:]:  # the lowest of each column
         axes.tick_params(labelbottom=True)
         axes.set_xlabel(plot_curves.STEP_LABEL)
     return figure
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which cell stands where: row after row of `width` panels, and what is said above which."""
+
+    keys: list[tuple]
+    titles: dict[tuple, str]
+    width: int
+    crossed: bool  # a column a point and a row an optimizer
+
+
+def cells_of(rows: pd.DataFrame) -> dict[tuple, pd.DataFrame]:
+    """Rows by (HiddenSize, PeakLR, Stage1WD, Variant, Optimizer)."""
+    return dict(list(rows.groupby([*POINT, "Optimizer"])))
+
+
+def layout(cells: Iterable[tuple], usual: tuple[float, float], most: int = PANELS_A_ROW) -> Layout:
+    """Panels for these cells, at most so many a row where they are no full cross."""
+    points, optimizers = sorted({key[:-1] for key in cells}), sorted({key[-1] for key in cells})
+    if len(list(cells)) == len(points) * len(optimizers):
+        keys = [(*point, optimizer) for optimizer in optimizers for point in points]
+        titles = dict(zip(keys, _columns(points), strict=False))  # above the first row alone
+        return Layout(keys, titles, len(points), True)
+    titles = _specials(cells, usual)
+    return Layout(list(titles), titles, min(most, len(titles)), False)
 
 
 def _columns(points: Sequence[tuple]) -> list[str]:
@@ -112,7 +133,7 @@ def _specials(cells: Iterable[tuple], usual: tuple[float, float]) -> dict[tuple,
     return {key: ", ".join([f"h{key[0]}"] * several + found[key]) for key in ordered}
 
 
-def _references(quantity: Quantity, row: pd.Series, thresholds: Thresholds) -> dict[str, float]:
+def references(quantity: Quantity, row: pd.Series, thresholds: Thresholds) -> dict[str, float]:
     """Heights by label; with the thresholds where runs are judged by this quantity."""
     values = {name: row[column] for name, column in quantity.references.items()}
     own = {"ValLoss": {"ln V": math.log(row["VocabSize"])}, "PDR": {"targets": 1.0}}

@@ -45,7 +45,7 @@ def test_a_dry_run_needs_neither_torch_nor_a_data_set_library(project, tmp_path)
 def test_every_trunk_is_trained_once_and_branched_for_every_weight_decay(project, study):
     found = jobs(snakemake(project, "-n", study))
     assert found["branch"] == 2 * found["trunk"] == found["evaluate"]
-    assert found["verdict"] == found["figures"] == found[study] == 1
+    assert found["verdict"] == found["figures"] == found["page"] == found[study] == 1
 
 
 def test_a_study_has_its_own_figures_in_one_job(project):

@@ -21,9 +21,10 @@ from tests.project import ROOT, SNAKEMAKE, TINY, call, commit, copy_project, job
 pytestmark = pytest.mark.slow
 
 OTHER = "results/h16_wd0.csv"  # of the study wd_fix: 1 trunk, 1 branch
-JUDGE = {"verdict": 1, "figures": 1, "provenance": 1}
+JUDGE = {"verdict": 1, "figures": 1, "page": 1, "provenance": 1}
 RUNS = {"trunk": 3, "branch": 5, "evaluate": 5, **JUDGE}
 DATA = {"tokenizer": 1, "shards": 1, "manifest": 1, "references": 1}
+DRAWN = {"figures": 1, "page": 1, "provenance": 1}
 NOTHING: dict[str, int] = {}
 
 
@@ -88,7 +89,9 @@ def test_a_study_is_built_from_nothing_and_its_verdict_printed(built):
     assert "to train: 3 x stage 1 and 5 x stage 2" in output
     verdict = (project / "results/quick/verdict.md").read_text()
     assert verdict.split("## Legend")[0].strip() in output
-    assert "Open: results/quick/verdict.md" in output
+    assert "Open: results/quick/report.html" in output
+    report = (project / "results/quick/report.html").read_text()
+    assert verdict.splitlines()[2].split(" (")[0] in report
     cells = pd.read_csv(project / "results/quick/verdict.csv")
     assert len(cells) == 2 and set(cells["Outcome"]) == {"no verdict"}  # one seed
     changed = call(project, "git", "status", "--porcelain").stdout.splitlines()
@@ -117,7 +120,7 @@ EDITS = {
     "rule of the verdict": (
         "bitnet/verdict.py",
         append("SPARE = 1"),
-        {"verdict": 1, "provenance": 1},
+        {"verdict": 1, "page": 1, "provenance": 1},
     ),
     "threshold": ("config.yaml", swap("collapsed_below: 10", "collapsed_below: 9"), JUDGE),
     "swapped thresholds": (
@@ -125,8 +128,9 @@ EDITS = {
         lambda text: swap("below: 10 #", "below: 5 #")(swap("few_seeds: 5", "few_seeds: 10")(text)),
         JUDGE,
     ),
-    "plot": ("bitnet/plots.py", append("SPARE = 1"), {"figures": 1, "provenance": 1}),
-    "heat map": ("bitnet/plot_phase.py", append("SPARE = 1"), {"figures": 1, "provenance": 1}),
+    "plot": ("bitnet/plots.py", append("SPARE = 1"), DRAWN),
+    "heat map": ("bitnet/plot_phase.py", append("SPARE = 1"), DRAWN),
+    "page": ("bitnet/page.py", append("SPARE = 1"), {"page": 1}),
     "title": ("config.yaml", swap('title: ""', "title: new"), {"figures": 1, "provenance": 1}),
     "one more seed": (
         "tests/tiny.yaml",
@@ -137,7 +141,7 @@ EDITS = {
         "tests/tiny.yaml",
         swap("hidden_size: [16], o", "hidden_size: [16, 32, 64], o"),
         {"trunk": 4, "branch": 8, "evaluate": 8, "verdict": 1, "figures-scaling": 1}
-        | {"provenance": 1},
+        | {"page": 1, "provenance": 1},
     ),
     "one more weight decay": (
         "tests/tiny.yaml",
@@ -217,9 +221,9 @@ CLONED = {
     "key order": NOTHING,
     "two imports away": {**FROM_TEXT, **RUNS},
     "metric": {**FROM_TEXT, **RUNS},  # observations are not committed
-    "rule of the verdict": {"verdict": 1, "provenance": 1},
+    "rule of the verdict": {"verdict": 1, "page": 1, "provenance": 1},
     "swapped thresholds": JUDGE,
-    "plot": {"figures": 1, "provenance": 1},
+    "plot": DRAWN,
     "one more seed": {**FROM_TEXT, **EDITS["one more seed"][2]},
     # its trunks are not committed either
     "one more weight decay": {**FROM_TEXT, "trunk": 2, "branch": 2, "evaluate": 2, **JUDGE},

@@ -99,7 +99,7 @@ def study_results(name):
     study = studies.Study.of(config, name, corpus)
     if kind := study.settings.get("experiment"):
         return experiment_results(scope, kind)
-    lists = [f"results/{scope}verdict.md", f"results/{scope}provenance.json"]
+    lists = [f"results/{scope}{name}" for name in ("verdict.md", "report.html", "provenance.json")]
     return [*lists, *figures(scope, study.figures()), *tables_of(name, corpus)]
 
 

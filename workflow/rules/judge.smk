@@ -1,4 +1,4 @@
-# observations -> table of a run -> verdict and figures of a study, each with its record
+# observations -> table of a run -> verdict, figures and report of a study, each with its record
 
 
 rule evaluate:
@@ -72,6 +72,29 @@ for _rule, _names, _scopes in figure_sets():
             "python -m workflow.scripts.figures --inputs {input.tables}"
             " --thresholds {params.thresholds:q} --title {params.title:q} --dpi {params.dpi}"
             " --outputs {output.images} --record {output.record} --code {params.code} --log {log}"
+
+
+rule page:
+    input:
+        recognise_report,
+        tables=run_tables,
+        records=run_records,
+    output:
+        page="results/{scope}report.html",
+        record="results/{scope}report.provenance.json",
+    log:
+        "logs/{scope}report.log",
+    params:
+        question=question,
+        thresholds=canonical(config["verdict"]),
+        title=study_title,
+        code=code("report"),
+    message:
+        "Report of {params.title}"
+    shell:
+        "python -m workflow.scripts.report --inputs {input.tables} --question {params.question:q}"
+        " --thresholds {params.thresholds:q} --title {params.title:q} --output {output.page}"
+        " --code {params.code} --log {log}"
 
 
 rule error_rates:

@@ -76,14 +76,24 @@ def run_inputs(wildcards):
 
 def recognise_verdict(wildcards):
     """Look at a verdict and its record."""
-    made = {
+    outputs = [f"results/{wildcards.scope}verdict.{kind}" for kind in ("csv", "md")]
+    return recognise_study(wildcards, "verdict", judged_by(wildcards, "verdict"), outputs)
+
+
+def recognise_report(wildcards):
+    """Look at a report and its record."""
+    outputs = [f"results/{wildcards.scope}report.html"]
+    return recognise_study(wildcards, "report", judged_by(wildcards, "report"), outputs)
+
+
+def judged_by(wildcards, script):
+    """What a study's tables are judged by, and by which code."""
+    return {
         "question": study_of(wildcards).question(),
         "thresholds": config["verdict"],
         "title": study_title(wildcards),
-        "code": code("verdict"),
+        "code": code(script),
     }
-    outputs = [f"results/{wildcards.scope}verdict.{kind}" for kind in ("csv", "md")]
-    return recognise_study(wildcards, "verdict", made, outputs)
 
 
 def recognise_figures(wildcards):

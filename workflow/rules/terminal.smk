@@ -20,7 +20,7 @@ def answer(workflow):
         if job.rule.name == "verdict":
             lines.append(Path(job.output.markdown).read_text().split("\n## Legend")[0])
             folder = Path(job.output.markdown).parent
-            targets += [f"{folder}/verdict.md", f"{folder}/verdict.csv", f"{folder}/figures/"]
+            targets += [f"{folder}/{name}" for name in ("report.html", "verdict.csv", "figures/")]
         if job.rule.name in ("arithmetic_report", "stories_report", "sanity_report"):
             lines.append(Path(job.output.markdown).read_text().split("\n## How it is measured")[0])
             targets += [job.output.markdown, *job.output.figures]
