@@ -44,7 +44,7 @@ def prepared(tmp_path_factory) -> tuple[Path, bytes]:
     project = copy_project(tmp_path_factory.mktemp("faults") / "project")
     tiny = project / "tests/tiny.yaml"
     quick = {"steps": STEPS, "batch_size": 2, "sequence_length": 32}
-    quick |= {"warmup_steps": 4, "evaluate_every": STEPS // 4}
+    quick |= {"warmup_steps": 4, "evaluate_every": STEPS // 4, "evaluate_at": []}
     longer = re.sub("training: {steps.*}", f"training: {json.dumps(quick)}", tiny.read_text())
     tiny.write_text(longer.replace("checkpoint_every: 7", f"checkpoint_every: {EVERY}"))
     snakemake(project, *TINY)
