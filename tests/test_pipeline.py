@@ -154,8 +154,8 @@ def test_a_run_of_the_main_study_is_built_and_exported_by_its_name(project):
 @pytest.mark.slow
 def test_a_diverged_run_is_recorded_and_the_pipeline_goes_on(project):
     config = project / "tests/tiny.yaml"
-    wild = "evaluate_every: 10, peak_lr: 1.0e+38}"
-    config.write_text(config.read_text().replace("evaluate_every: 10}", wild))
+    wild = "evaluate_at: [], peak_lr: 1.0e+38}"
+    config.write_text(config.read_text().replace("evaluate_at: []}", wild))
     snakemake(project, "results/quick/h16_wd0.csv", "--cores", "1", *TINY)
     record = json.loads((project / "results/quick/h16_wd0.provenance.json").read_text())
     assert record["diverged"] is True
