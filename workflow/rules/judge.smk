@@ -93,8 +93,31 @@ rule page:
         "Report of {params.title}"
     shell:
         "python -m workflow.scripts.report --inputs {input.tables} --question {params.question:q}"
-        " --thresholds {params.thresholds:q} --title {params.title:q} --output {output.page}"
+        " --thresholds {params.thresholds:q} --title {params.title:q} --html {output.page}"
         " --code {params.code} --log {log}"
+
+
+rule results_template:
+    input:
+        recognise_results_template,
+        tables=run_tables,
+        records=run_records,
+    output:
+        markdown="results/{scope}results_template.md",
+        record="results/{scope}results_template.provenance.json",
+    log:
+        "logs/{scope}results_template.log",
+    params:
+        question=question,
+        thresholds=canonical(config["verdict"]),
+        title=study_title,
+        code=code("results_template"),
+    message:
+        "The original's results template for {params.title}"
+    shell:
+        "python -m workflow.scripts.results_template --inputs {input.tables}"
+        " --question {params.question:q} --thresholds {params.thresholds:q} --title {params.title:q}"
+        " --markdown {output.markdown} --code {params.code} --log {log}"
 
 
 rule error_rates:

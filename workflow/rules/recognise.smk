@@ -86,6 +86,13 @@ def recognise_report(wildcards):
     return recognise_study(wildcards, "report", judged_by(wildcards, "report"), outputs)
 
 
+def recognise_results_template(wildcards):
+    """Look at a filled-in results template and its record."""
+    part = "results_template"
+    outputs = [f"results/{wildcards.scope}{part}.md"]
+    return recognise_study(wildcards, part, judged_by(wildcards, part), outputs)
+
+
 def judged_by(wildcards, script):
     """What a study's tables are judged by, and by which code."""
     return {

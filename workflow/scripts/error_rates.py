@@ -13,7 +13,6 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,15 +23,13 @@ from bitnet.cells import CELL, EFFECTS
 from bitnet.error_rates import ANSWERS, CLAIM, LEVEL, PROPOSED, column, differences, rates
 from bitnet.files import write_text
 from bitnet.proposal import STAYS
-from bitnet.provenance import environment
-from bitnet.records import record_of, write_record
 from bitnet.scenarios import FIX, NULL, TRIFLE, TRUTHS, scenarios
 from bitnet.simulate import FittedCell, fit
 from bitnet.states import Thresholds
 from bitnet.text import WIDTH, table
 from bitnet.verdict import judge
-from workflow.scripts.cli import code_of, log, parsed, run
-from workflow.scripts.tables import judging_flags, read_tables
+from workflow.scripts.cli import log, parsed, run
+from workflow.scripts.tables import judging_flags, read_tables, seal
 
 SEEDS = (3, 5, 10)
 DRAWN = 5000  # seeds, to show how well the generator fits
@@ -73,18 +70,7 @@ def main(argv: list[str] | None = None) -> None:
         )
     ]
     write_text(args.markdown, markdown(shares, fits, args.title))
-    output = Path(args.csv)
-    lineage = {
-        "error_rates": {
-            "question": question,
-            "thresholds": json.loads(args.thresholds),
-            "title": args.title,
-            "draws": args.draws,
-            "seed": args.seed,
-            "code": code_of("error_rates", args.code),
-        }
-    }
-    write_record(record_of(output), [output, Path(args.markdown)], lineage, evaluated=environment())
+    seal(args, "error_rates", draws=args.draws, seed=args.seed)
 
 
 def fit_of(

@@ -55,6 +55,7 @@ def main(argv: list[str] | None = None) -> None:
     log.info("%d evaluations at N = %d positions", len(table), manifest["probe"]["positions"])
     write_text(args.output, table.to_csv(index=False, float_format="%.8g"))
     measured = {key: trained[key] for key in MEASURED}
+    measured["training_tokens"] = manifest["train"]["tokens"]
     output, here = Path(args.output), environment()
     write_record(
         record_of(output), [output], lineage, data=trained["data"], evaluated=here, **measured

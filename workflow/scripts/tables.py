@@ -1,26 +1,45 @@
 """Tables of runs as judging reads them: each checked against its record, all against each other."""
 
 import argparse
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from bitnet.metrics import CSV_TYPES
-from bitnet.records import disagreements, read_record, unlike
+from bitnet.provenance import environment
+from bitnet.records import disagreements, read_record, record_of, unlike, write_record
 from workflow.scripts.cli import code_of, flags
 
 
-def judging_flags(doc: str, title: str) -> argparse.ArgumentParser:
-    """Flags of a script that judges a study: its tables and rule in, a table and text out."""
+def judging_flags(
+    doc: str, title: str, outputs: Sequence[str] = ("csv", "markdown")
+) -> argparse.ArgumentParser:
+    """Flags of a script that judges a study: its tables and rule in, files out."""
     parser = flags(doc)
     parser.add_argument("--inputs", nargs="+", required=True, help="CSV files of runs")
     parser.add_argument("--question", required=True, help="arms and headline cell, as JSON")
     parser.add_argument("--thresholds", default="{}", help="a verdict block, as JSON")
     parser.add_argument("--title", default=title, help="name of the study")
-    parser.add_argument("--csv", required=True, help="CSV file to write")
-    parser.add_argument("--markdown", required=True, help="Markdown file to write")
+    for name in outputs:
+        parser.add_argument(f"--{name}", required=True, help=f"{name.upper()} file to write")
+    parser.set_defaults(outputs=outputs)
     return parser
+
+
+def seal(args: argparse.Namespace, part: str, **settings: Any) -> None:
+    """Write the record of what a judging script has written: by which rule, settings and code."""
+    outputs = [Path(getattr(args, name)) for name in args.outputs]
+    made = {
+        "question": json.loads(args.question),
+        "thresholds": json.loads(args.thresholds),
+        "title": args.title,
+        **settings,
+        "code": code_of(part, args.code),
+    }
+    write_record(record_of(outputs[0]), outputs, {part: made}, evaluated=environment())
 
 
 def read_tables(paths: Sequence[str]) -> tuple[pd.DataFrame, dict[str, dict]]:

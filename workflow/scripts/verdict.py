@@ -10,16 +10,13 @@ writes verdict.provenance.json beside the output. Each CSV needs its own record 
 import json
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from bitnet.files import write_text
-from bitnet.provenance import environment
-from bitnet.records import record_of, write_record
 from bitnet.states import Thresholds
 from bitnet.verdict import judge
 from bitnet.verdict_text import markdown
-from workflow.scripts.cli import code_of, log, parsed, run
-from workflow.scripts.tables import judging_flags, read_tables, warnings
+from workflow.scripts.cli import log, parsed, run
+from workflow.scripts.tables import judging_flags, read_tables, seal, warnings
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -35,16 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     write_text(args.csv, cells.to_csv(index=False, float_format="%.6g"))
     text = markdown(cells, question, thresholds, args.title, [*notes, made(records)])
     write_text(args.markdown, text)
-    output = Path(args.csv)
-    lineage = {
-        "verdict": {
-            "question": question,
-            "thresholds": json.loads(args.thresholds),
-            "title": args.title,
-            "code": code_of("verdict", args.code),
-        }
-    }
-    write_record(record_of(output), [output, Path(args.markdown)], lineage, evaluated=environment())
+    seal(args, "verdict")
 
 
 def made(records: Mapping[str, Mapping]) -> str:

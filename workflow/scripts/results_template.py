@@ -1,0 +1,31 @@
+"""Fill in the results template of the original verification.
+
+    python -m workflow.scripts.results_template --inputs results/quick/h64_*.csv --question \\
+        '{"treatment": 0, "control": 0.05, "headline": {"hidden_size": 64, "optimizer": "adam", \\
+        "weights": "ternary"}}' --title quick --markdown results_template.md
+
+writes results_template.provenance.json beside the output. Each CSV needs its own record beside it.
+"""
+
+import json
+
+from bitnet.files import write_text
+from bitnet.results_template import results_template
+from bitnet.states import Thresholds
+from workflow.scripts.cli import parsed, run
+from workflow.scripts.tables import judging_flags, read_tables, seal
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write the template."""
+    flags = judging_flags(__doc__, "Results template", outputs=["markdown"])
+    args = parsed(flags, argv)
+    rows, records = read_tables(args.inputs)
+    question, thresholds = json.loads(args.question), Thresholds(**json.loads(args.thresholds))
+    text = results_template(rows, records, question, thresholds, args.title)
+    write_text(args.markdown, text)
+    seal(args, "results_template")
+
+
+if __name__ == "__main__":
+    run(main)
