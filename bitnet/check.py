@@ -38,9 +38,10 @@ def check(config: Mapping, schema: Mapping) -> None:
         if config[key] not in others:
             raise refuse(key, config[key], one_of(others))
     questions = [name for name, study in names.items() if "question" in study]
-    for ledger, scopes in config["claims"].items():
+    ledgers = {f"claims.{name}": scopes for name, scopes in config["claims"].items()}
+    for key, scopes in {**ledgers, "gpu_protocol": config["gpu_protocol"]}.items():
         for scope in scopes:
-            _check_scope(f"claims.{ledger}", scope, questions, config["corpora"])
+            _check_scope(key, scope, questions, config["corpora"])
     for size, scopes in config["sanity"].items():
         for kind, scope in scopes.items():
             fit = [name for name, study in names.items() if study.get("experiment") == kind]

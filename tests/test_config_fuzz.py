@@ -148,8 +148,9 @@ def assert_valid(config: dict) -> None:
     assert line(figures["title"], 200) and whole(figures["dpi"], 1, 10_000)
     assert figures["formats"] and set(figures["formats"]) <= {"svg", "png", "pdf"}
     known = {f"{name}{on}" for name in names for on in ("", *(f"@{c}" for c in config["corpora"]))}
-    assert {"full", "quick"} <= set(config["claims"])
-    assert all(scopes and set(scopes) <= known for scopes in config["claims"].values())
+    assert {"full", "quick", "sample"} <= set(config["claims"])
+    for scopes in (*config["claims"].values(), config["gpu_protocol"]):
+        assert scopes and set(scopes) <= known
     experiments = {name: study.get("experiment") for name, study in names.items()}
     for scopes in config["sanity"].values():
         assert set(scopes.values()) <= known

@@ -53,6 +53,21 @@ def recognise_ledger(wildcards):
     return []
 
 
+def protocol_results(wildcards):
+    """Results and results template of every study of the original verification, and its claims."""
+    files = ["results/claims/sample.md"]
+    for name, _, corpus in (scope.partition("@") for scope in config["gpu_protocol"]):
+        files += study_results(name, corpus or None)
+        files.append(f"results/{scope_of(name, corpus)}results_template.md")
+    return files
+
+
+rule gpu_protocol:
+    input:
+        protocol_results,
+    localrule: True
+
+
 rule claims:
     input:
         f"results/claims/{chosen_ledger()}.md",

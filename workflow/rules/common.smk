@@ -92,9 +92,9 @@ def chosen_study():
     return name
 
 
-def study_results(name):
+def study_results(name, corpus=None):
     """Files that answer a study's question."""
-    corpus = config.get("corpus")
+    corpus = corpus or config.get("corpus")
     scope = scope_of(name, corpus)
     study = studies.Study.of(config, name, corpus)
     if kind := study.settings.get("experiment"):
