@@ -20,13 +20,11 @@ from bitnet.plot_interactive import columns, curves
 from bitnet.plot_rows import prepared
 from bitnet.plot_style import save
 from bitnet.plots import draw
+from bitnet.question import is_original
 from bitnet.states import Thresholds
 from bitnet.verdict_text import markdown
+from bitnet.wording import asked
 
-QUESTION = (
-    "Does Stage-2 weight decay {treatment:g} instead of {control:g} fix degenerate decoding in "
-    "small BitNet b1.58 models?"
-)
 CURVES = {
     "unique_predictions": "Distinct predictions of {N:,} held-out positions (log scale)",
     "loss": "Validation loss in nats",
@@ -50,13 +48,13 @@ def page(
     """The page, of all rows of a study and the records beside their tables."""
     study = Evidence(rows, question, thresholds)
     shown, first = prepared(rows), rows.iloc[0]
-    claims = ledger({title: study})
+    claims = ledger({title: study} if is_original(question) else {})
     untested = claims.loc[claims["Outcome"] == "not tested", "Claim"]
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = environment.from_string(TEMPLATE)
     return template.render(
         title=title,
-        question=QUESTION.format(**question),
+        question=asked(question),
         answer=headline(study.cells, question, thresholds.confidence),
         sample=(
             f"{shown['Seed'].nunique()} seeds, {len(records)} runs, judged at N = {first['N']:,} "

@@ -21,10 +21,12 @@ from scipy.stats import t as student
 from tqdm import tqdm
 
 from bitnet.cells import CELL, EFFECTS
+from bitnet.config import refuse
 from bitnet.error_rates import ANSWERS, CLAIM, LEVEL, PROPOSED, column, differences, rates
 from bitnet.files import write_text
 from bitnet.proposal import STAYS
 from bitnet.provenance import environment
+from bitnet.question import is_original
 from bitnet.records import record_of, write_record
 from bitnet.scenarios import FIX, NULL, TRIFLE, TRUTHS, scenarios
 from bitnet.simulate import FittedCell, fit
@@ -53,6 +55,8 @@ def main(argv: list[str] | None = None) -> None:
         raise ValueError(f"--draws is {args.draws}, --seed {args.seed}; allowed: from 1, from 0")
     rows, _ = read_tables(args.inputs)
     question, thresholds = json.loads(args.question), Thresholds(**json.loads(args.thresholds))
+    if not is_original(question):
+        raise refuse("question", question, "one of stage2_weight_decay and UniquePredictions")
     cells = judge(rows, thresholds, question)  # refuses what is no study
     chosen = [tuple(key) for key in cells.loc[cells["Headline"], CELL].itertuples(index=False)]
     if not chosen:
