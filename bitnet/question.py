@@ -78,4 +78,4 @@ def change(question: Mapping) -> str:
 
 def value_name(value: float | str | bool) -> str:
     """A value of an axis as it is read."""
-    return f"{value:g}" if type(value) in (int, float) else str(value).lower()
+    return str(value).lower() if isinstance(value, str | bool) else f"{value:g}"

@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 from bitnet.files import write_text
+from bitnet.floor import with_floor
 from bitnet.page import page
 from bitnet.provenance import environment
 from bitnet.records import record_of, write_record
@@ -29,6 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", required=True, help="HTML file to write")
     args = parsed(parser, argv)
     rows, records = read_tables(args.inputs)
+    rows = with_floor(rows, records)
     question, thresholds = json.loads(args.question), Thresholds(**json.loads(args.thresholds))
     write_text(args.output, page(rows, records, question, thresholds, args.title))
     log.info("%s", args.output)
