@@ -53,10 +53,10 @@ def main(argv: list[str] | None = None) -> None:
     args = parsed(parser, argv)
     if args.draws < 1 or args.seed < 0:
         raise ValueError(f"--draws is {args.draws}, --seed {args.seed}; allowed: from 1, from 0")
-    rows, _ = read_tables(args.inputs)
     question, thresholds = json.loads(args.question), Thresholds(**json.loads(args.thresholds))
     if not is_original(question):
         raise refuse("question", question, "one of stage2_weight_decay and UniquePredictions")
+    rows, _ = read_tables(args.inputs)
     cells = judge(rows, thresholds, question)  # refuses what is no study
     chosen = [tuple(key) for key in cells.loc[cells["Headline"], CELL].itertuples(index=False)]
     if not chosen:
