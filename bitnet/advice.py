@@ -1,4 +1,4 @@
-"""What to do, by rule, from the cells of a verdict: optimizer, Stage-2 WD, learning rate, size.
+"""What to do, by rule, from the cells of a verdict: optimizer, arm, learning rate, size.
 
 Among ways that most seeds survive (a state of diverse at the end) the one of lowest validation loss
 is recommended. Each line carries the verdict's own confidence in the cell that decided it.
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from bitnet.cells import TERNARY
+from bitnet.question import LONG, arm_name, axis_of, value_name
 from bitnet.runs import BASE, VARIANT
 from bitnet.sizes import majority, scaling
 from bitnet.states import Thresholds
@@ -35,7 +36,7 @@ def recommend(
     rates = here[here["Optimizer"] == wanted["optimizer"]]
     lines = [
         _best("optimizer", at_lr, "Optimizer", question, margin),
-        *_decay(at_lr, question),
+        *_arms(at_lr, question),
         _best("learning rate", rates, "PeakLR", question, margin),
         *_size(cells, wanted, question),
     ]
@@ -52,34 +53,35 @@ def _best(
     for row in cells.to_dict("records"):
         for name, arm in ARMS.items():
             if majority(row[f"{name}States"]) == "diverse":
-                found = (row[f"{name}ValLoss"], question[arm], row["Confidence"])
+                found = (row[f"{name}ValLoss"], arm_name(question, arm), row["Confidence"])
                 best[row[column]] = min(found, best.get(row[column], found))
     if not best:
         return topic, "none of those tried", "no cell ends diverse in most seeds", "Low"
     ranked = sorted(best, key=lambda value: best[value][0])
     least = best[ranked[0]][0]
     alike = [value for value in ranked if best[value][0] <= least + margin]
-    losses = ", ".join(
-        f"{_say(value)} {best[value][0]:.3f} (WD {best[value][1]:g})" for value in ranked
-    )
+    losses = ", ".join(f"{_say(value)} {best[value][0]:.3f} ({best[value][1]})" for value in ranked)
     sure = min((best[value][2] for value in alike), key=RANKS.index)
     return topic, " or ".join(map(_say, alike)), f"diverse at ValLoss {losses}", sure
 
 
-def _decay(cells: pd.DataFrame, question: Mapping) -> list[tuple]:
-    """Stage-2 WD by optimizer, as its outcome says."""
-    treatment, control = f"{question['treatment']:g}", f"{question['control']:g}"
+def _arms(cells: pd.DataFrame, question: Mapping) -> list[tuple]:
+    """The question's axis by optimizer, as its outcome says."""
+    treatment, control = (value_name(question[arm]) for arm in ("treatment", "control"))
+    axis = LONG.get(axis_of(question).key, axis_of(question).key)
     advice = {
         "fixed": treatment,
+        "prevented": treatment,
         "helps": treatment,
         "harmful": control,
         "recovers either way": f"{treatment} or {control}",
         "no effect": f"{treatment} or {control}",
         "no effect (nothing to fix)": f"{treatment} or {control}",
+        "no effect (nothing to prevent)": f"{treatment} or {control}",
     }
     return [
         (
-            f"Stage-2 WD with {row['Optimizer']}",
+            axis if axis == "optimizer" else f"{axis} with {row['Optimizer']}",
             advice.get(row["Outcome"], "undecided"),
             f"outcome: {row['Outcome']}",
             row["Confidence"],
@@ -107,7 +109,7 @@ def _size(cells: pd.DataFrame, wanted: Mapping, question: Mapping) -> list[tuple
             "B": f"does not matter: all {row['States'][0]}",
         }.get(row["Scaling"], "undecided")
         states = ", ".join(f"{n} {s}" for n, s in zip(row["Sizes"], row["States"], strict=True))
-        why = f"{row['Scaling']} with WD {question['control']:g} ({states})"
+        why = f"{row['Scaling']} with {arm_name(question, 'control')} ({states})"
         lines.append((f"size with {row['Optimizer']}", advice, why, sure))
     return lines
 

@@ -1,8 +1,8 @@
 """Cells of a study: its runs reduced to states (one a run) and paired differences (one a seed).
 
 A cell is all that runs have in common but their seed and their arm: size, peak LR, Stage-1 WD,
-variant, optimizer, weights. Its unit is the seed: both arms (Stage-2 WD of the treatment and of the
-control) branch from one trunk, so their difference is paired.
+variant, optimizer, weights. Its unit is the seed: both arms of one (treatment and control of the
+question) share it, and with Stage-2 WD a trunk too, so their difference is paired.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from bitnet.arms import of_arm
 from bitnet.metrics import COLUMNS
+from bitnet.question import COUNT, RATIOS, Metric, arm_name, metric_of, shares_trunk
 from bitnet.states import Thresholds, final, state, trunk_state
 
 CELL = ["HiddenSize", "PeakLR", "Stage1WD", "Variant", "Optimizer", "Weights"]
@@ -28,17 +30,30 @@ class Cell:
 
     key: tuple
     trunk: list[str]
+    """States at the switch: of the trunks or, where arms share none, of the runs of both."""
     control: pd.DataFrame
     treatment: pd.DataFrame
     deltas: pd.DataFrame
-    """Index: the seeds that can be compared; columns: `EFFECTS` (ln, ln, nats)."""
+    """Index: the seeds that can be compared; columns: `effects` (ln, ln, nats, as recorded)."""
     data: dict
     notes: list[str] = field(default_factory=list)
+    question: Mapping = field(default_factory=dict)
+
+    @property
+    def metric(self) -> Metric:
+        """What the question is decided by."""
+        return metric_of(self.question)
 
     @property
     def primary(self) -> str:
         """Counts mean nothing on a blind corpus (its bigram predicts under 100 tokens)."""
-        return "PDR" if self.data["Blind"] else "UniquePredictions"
+        blind = self.data["Blind"] and self.metric.column == COUNT
+        return "PDR" if blind else self.metric.column
+
+    @property
+    def before(self) -> list[str]:
+        """States of what the treatment is up against: trunks, or the runs of the control."""
+        return self.trunk if shares_trunk(self.question) else list(self.control["State"])
 
 
 def checked(rows: pd.DataFrame) -> pd.DataFrame:
@@ -60,32 +75,44 @@ def checked(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values([*run, "Step"], na_position="first", ignore_index=True)
 
 
+def effects(question: Mapping) -> list[str]:
+    """Columns that the arms are compared in."""
+    return list(dict.fromkeys([*EFFECTS, metric_of(question).column]))
+
+
 def make_cell(key: tuple, rows: pd.DataFrame, thresholds: Thresholds, question: Mapping) -> Cell:
-    """The runs of one cell; ValueError where the arms of a seed end at different steps."""
-    control, treatment = (_arm(rows, question[arm], thresholds) for arm in ("control", "treatment"))
+    """The runs of one cell, `armed`; ValueError where the arms of a seed end at different steps."""
+    parts = [of_arm(rows, question[arm]) for arm in ("control", "treatment")]
+    control, treatment = (_arm(part, effects(question), thresholds) for part in parts)
+    shared = shares_trunk(question)
     # Arms repeat their trunk's rows: keep each step once, the trunk's own file first.
     trunk = [
-        trunk_state(run.drop_duplicates("Step"), thresholds) for _, run in rows.groupby("Seed")
+        trunk_state(run.drop_duplicates("Step"), thresholds)
+        for part in ([rows] if shared else parts)
+        for _, run in part.groupby("Seed")
     ]
-    cell = Cell(key, trunk, control, treatment, pd.DataFrame(), rows.iloc[0][DATA].to_dict())
-    _pair(cell, question, thresholds)
+    data = rows.iloc[0][DATA].to_dict()
+    cell = Cell(key, trunk, control, treatment, pd.DataFrame(), data, question=question)
+    _pair(cell, thresholds)
+    if not shared:
+        return cell
     before = rows[rows["Step"] <= rows["SwitchStep"]]
     if (before.groupby(["Seed", "Step"])["ValLoss"].nunique() > 1).any():
         cell.notes.append("arms differ before the switch: not one trunk")
     return cell
 
 
-def _arm(rows: pd.DataFrame, weight_decay: float, thresholds: Thresholds) -> pd.DataFrame:
+def _arm(rows: pd.DataFrame, effects: Sequence[str], thresholds: Thresholds) -> pd.DataFrame:
     """State, end values and last step of each run of one arm; index: Seed."""
     runs = {
         seed: {
             "State": state(run, thresholds),
-            **{column: final(run, column, thresholds) for column in EFFECTS},
+            **{column: final(run, column, thresholds) for column in effects},
             "LastStep": run["Step"].max(),
         }
-        for seed, run in rows[np.isclose(rows["Stage2WD"], weight_decay)].groupby("Seed")
+        for seed, run in rows.groupby("Seed")
     }
-    columns = ["State", *EFFECTS, "LastStep"]
+    columns = ["State", *effects, "LastStep"]
     return pd.DataFrame.from_dict(runs, orient="index", columns=columns)
 
 
@@ -94,9 +121,9 @@ def sound(arm: pd.DataFrame) -> pd.DataFrame:
     return arm[~arm["State"].isin(["invalid", "diverged"])]
 
 
-def _pair(cell: Cell, question: Mapping, thresholds: Thresholds) -> None:
+def _pair(cell: Cell, thresholds: Thresholds) -> None:
     """Differences of the seeds that have two sound arms, and notes on those that have not."""
-    arms = {f"WD {question[arm]:g}": getattr(cell, arm) for arm in ("treatment", "control")}
+    arms = {arm_name(cell.question, arm): getattr(cell, arm) for arm in ("treatment", "control")}
     seeds = sorted({seed for arm in arms.values() for seed in arm.index})
     for name, arm in arms.items():
         if arm.empty:
@@ -113,14 +140,22 @@ def _pair(cell: Cell, question: Mapping, thresholds: Thresholds) -> None:
         ends = f"{treatment['LastStep'][uneven[0]]} and {control['LastStep'][uneven[0]]}"
         name = "/".join(map(str, cell.key))
         raise ValueError(f"cell {name}, seed {uneven[0]}: arms end at different steps, {ends}")
-    logs = [np.log(arm[EFFECTS[:2]].astype(float)) for arm in (treatment, control)]
-    cell.deltas = (logs[0] - logs[1]).assign(ValLoss=treatment["ValLoss"] - control["ValLoss"])
+    cell.deltas = pd.DataFrame(
+        {
+            name: _measured(treatment[name]) - _measured(control[name])
+            for name in effects(cell.question)
+        }
+    )
     if len(shared) < thresholds.no_verdict_under:
         cell.notes.append(f"no verdict under {thresholds.no_verdict_under} seeds ({len(shared)})")
     elif len(shared) < thresholds.few_seeds:
         cell.notes.append(f"few seeds ({len(shared)})")
     if cell.data["Blind"]:
         cell.notes.append("blind corpus: ln PDR is the primary effect")
+
+
+def _measured(values: pd.Series) -> pd.Series:
+    return np.log(values.astype(float)) if values.name in RATIOS else values.astype(float)
 
 
 def with_twin(cell: Cell, cells: Sequence[Cell]) -> tuple[pd.Series, pd.Series] | None:

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
 
 from bitnet.config import refuse, shorten
+from bitnet.question import is_original
 from bitnet.studies import MOST_RUNS, Study, one_of
 
 
@@ -37,7 +38,8 @@ def check(config: Mapping, schema: Mapping) -> None:
     for key, others in (("main_study", [*names]), ("study", ["auto", *names])):
         if config[key] not in others:
             raise refuse(key, config[key], one_of(others))
-    questions = [name for name, study in names.items() if "question" in study]
+    asked = {name: study["question"] for name, study in names.items() if "question" in study}
+    questions = [name for name, question in asked.items() if is_original(question)]
     ledgers = {f"claims.{name}": scopes for name, scopes in config["claims"].items()}
     for key, scopes in {**ledgers, "gpu_protocol": config["gpu_protocol"]}.items():
         for scope in scopes:

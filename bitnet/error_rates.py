@@ -21,7 +21,7 @@ from bitnet.effects import corrected
 from bitnet.scenarios import Scenario
 from bitnet.simulate import FittedCell, draw
 from bitnet.states import Thresholds
-from bitnet.verdict_text import MEANINGS
+from bitnet.wording import MEANINGS
 
 # 'no effect' with or without '(nothing to fix)' is one answer here.
 OUTCOMES = tuple(dict.fromkeys(name.split(" (")[0] for name in MEANINGS))

@@ -6,22 +6,11 @@ from collections.abc import Mapping
 import pandas as pd
 
 from bitnet.cells import TERNARY
+from bitnet.question import COUNT, RATIOS, arm_name, axis_of, metric_of, shares_trunk
 from bitnet.states import Thresholds
+from bitnet.text import number
+from bitnet.wording import lead
 
-# By primary effect: what its ratio is called, and the one beside it.
-KINDS = {"UniquePredictions": ("counts", "PDR"), "PDR": ("PDR", "counts")}
-
-# What the headline opens with; {wd} is 'Stage-2 WD 0 instead of 0.05'.
-LEADS = {
-    "harmful": "{wd} made decoding more degenerate",
-    "fixed": "{wd} fixed degenerate decoding",
-    "recovers either way": "Decoding recovered with either weight decay, {wd} was not needed",
-    "no effect": "{wd} did not fix degenerate decoding, the arms are equal",
-    "no effect (nothing to fix)": "{wd} had nothing to fix and changed nothing",
-    "helps": "{wd} made predictions more diverse, which is less than a fix",
-    "inconclusive": "Undecided whether {wd} fixes degenerate decoding",
-    "no verdict": "No verdict on whether {wd} fixes degenerate decoding",
-}
 TERNARY_LEADS = {
     "yes": "It is about ternary",
     "no": "It is not about ternary",
@@ -33,41 +22,50 @@ TERNARY_LEADS = {
 def headline(
     cells: pd.DataFrame, question: Mapping, confidence: float = Thresholds.confidence
 ) -> str:
-    """Two sentences: did the treatment fix degenerate decoding here, and is it about ternary?"""
-    treatment, control = f"{question['treatment']:g}", f"{question['control']:g}"
-    wd = f"Stage-2 WD {treatment} instead of {control}"
+    """Two sentences: did the treatment do what is asked here, and is it about ternary?"""
     chosen = cells[cells["Headline"]]
     if chosen.empty:
         name = ", ".join(f"{key} {value}" for key, value in question["headline"].items())
-        return f"{LEADS['no verdict'].format(wd=wd)}: no runs of the headline cell ({name})."
+        return f"{lead('no verdict', question)}: no runs of the headline cell ({name})."
     row = chosen.iloc[0]
     name = f"hidden {row['HiddenSize']}, {row['Optimizer']}, {row['Weights']}"
     ends = [
-        f"{row[f'{arm}States']} with WD {weight_decay}{_count_words(row, f'{arm}Unique')}"
-        for arm, weight_decay in (("Treatment", treatment), ("Control", control))
+        f"{row[f'{arm}States']} with {arm_name(question, arm.lower())}"
+        f"{_level_words(row, arm, metric_of(question).column)}"
+        for arm in ("Treatment", "Control")
         if row[f"{arm}States"]
     ]
+    units = "seeds" if shares_trunk(question) else "runs of both arms"
     first = (
-        f"{LEADS[row['Outcome']].format(wd=wd)} ({name}; outcome: {row['Outcome']}): seeds were "
+        f"{lead(row['Outcome'], question)} ({name}; outcome: {row['Outcome']}): {units} were "
         f"{row['TrunkStates']} at the switch and ended {' and '.join(ends) or 'unseen'}"
-        f"{_ratio_words(row, confidence)}."
+        f"{_effect_words(row, confidence)}."
     )
+    if axis_of(question).key == "weights":
+        return first
     return f"{first} {_ternary_words(cells, row)}."
 
 
-def _count_words(row: Mapping, column: str) -> str:
-    if not math.isfinite(row[column]):
-        return ""
-    return f" ({row[column]:.1f} distinct predictions of {row['N']:,} on average)"
+def _level_words(row: Mapping, arm: str, metric: str) -> str:
+    """What an arm ended with, on average."""
+    if metric == COUNT:
+        count = row[f"{arm}Unique"]
+        return f" ({count:.1f} distinct predictions of {row['N']:,} on average)" * _known(count)
+    value = row[f"{arm}{metric}"]
+    return f" ({metric} {number(value, '.4g')} on average)" * _known(value)
 
 
-def _ratio_words(row: Mapping, confidence: float) -> str:
+def _known(value: float) -> bool:
+    return math.isfinite(value)
+
+
+def _effect_words(row: Mapping, confidence: float) -> str:
     mean, low, high = primary(row)
-    if not math.isfinite(mean):
+    if not _known(mean):
         return ""
-    kind = KINDS[row["Primary"]][0]
-    interval = f", {confidence:.0%} interval {low:.2f} to {high:.2f}" if math.isfinite(low) else ""
-    return f"; ratio of {kind} {mean:.2f}{interval}, over {row['Seeds']} seeds"
+    style = style_of(row["Primary"])
+    interval = f", {confidence:.0%} interval {low:{style}} to {high:{style}}" * _known(low)
+    return f"; {kind(row['Primary'])} {mean:{style}}{interval}, over {row['Seeds']} seeds"
 
 
 def _ternary_words(cells: pd.DataFrame, row: Mapping) -> str:
@@ -87,16 +85,28 @@ def _ternary_words(cells: pd.DataFrame, row: Mapping) -> str:
 
 
 def _outcome_words(row: Mapping) -> str:
-    mean = primary(row)[0]
-    return row["Outcome"] + (f", ratio {mean:.2f}" if math.isfinite(mean) else "")
+    mean, name = primary(row)[0], row["Primary"]
+    word = "ratio" if name in RATIOS else kind(name)
+    return row["Outcome"] + f", {word} {mean:{style_of(name)}}" * _known(mean)
 
 
 def primary(row: Mapping) -> tuple[float, float, float]:
-    """Ratio of the arms in the effect that decides, with its interval."""
-    return ratio(row, row["Primary"])
+    """How the arms differ in the effect that decides, with its interval."""
+    return difference(row, row["Primary"])
 
 
-def ratio(row: Mapping, effect: str) -> tuple[float, float, float]:
-    """Ratio of the arms with its interval, from the mean difference of logarithms."""
-    name = f"Delta{effect}"
-    return tuple(math.exp(row[name + end]) for end in ("", "Low", "High"))
+def difference(row: Mapping, effect: str) -> tuple[float, float, float]:
+    """Ratio of the arms with its interval, from logarithms; else their difference as it is."""
+    values = [row[f"Delta{effect}{end}"] for end in ("", "Low", "High")]
+    return tuple(map(math.exp, values) if effect in RATIOS else values)
+
+
+def kind(effect: str) -> str:
+    """What `difference` is called."""
+    ratios = {COUNT: "ratio of counts", "PDR": "ratio of PDR"}
+    return ratios.get(effect, f"Δ{effect}")
+
+
+def style_of(effect: str) -> str:
+    """How it is written."""
+    return ".2f" if effect in RATIOS else "+.3g"

@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import entr  # scipy.stats takes a second to import, in every evaluation
 
+from bitnet.counts import unique
+
 MEASURED = (
     "Step",
     "Loss",
@@ -93,11 +95,6 @@ RECORDED = {
     "NearThreshold": "near_threshold",
     "HiddenCosine": "hidden_cosine",
 }
-
-
-def unique(ids: np.ndarray) -> int:
-    """Number of distinct token ids."""
-    return len(np.unique(ids))
 
 
 def diversity(ids: np.ndarray) -> float:

@@ -20,13 +20,11 @@ from bitnet.plot_interactive import columns, curves
 from bitnet.plot_rows import prepared
 from bitnet.plot_style import save
 from bitnet.plots import draw
+from bitnet.question import is_original
 from bitnet.states import Thresholds
 from bitnet.verdict_text import markdown
+from bitnet.wording import asked
 
-QUESTION = (
-    "Does Stage-2 weight decay {treatment:g} instead of {control:g} fix degenerate decoding in "
-    "small BitNet b1.58 models?"
-)
 CURVES = {
     "unique_predictions": "Distinct predictions of {N:,} held-out positions (log scale)",
     "loss": "Validation loss in nats",
@@ -49,14 +47,14 @@ def page(
 ) -> str:
     """The page, of all rows of a study and the records beside their tables."""
     study = Evidence(rows, question, thresholds)
-    shown, first = prepared(rows), rows.iloc[0]
-    claims = ledger({title: study})
+    shown, first = prepared(rows, question), rows.iloc[0]
+    claims = ledger({title: study} if is_original(question) else {})
     untested = claims.loc[claims["Outcome"] == "not tested", "Claim"]
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = environment.from_string(TEMPLATE)
     return template.render(
         title=title,
-        question=QUESTION.format(**question),
+        question=asked(question),
         answer=headline(study.cells, question, thresholds.confidence),
         sample=(
             f"{shown['Seed'].nunique()} seeds, {len(records)} runs, judged at N = {first['N']:,} "
@@ -66,7 +64,7 @@ def page(
         verdict=_sections(markdown(study.cells, question, thresholds, title)),
         curves=[_figure(name, text, shown, thresholds) for name, text in CURVES.items()],
         mechanism={
-            "data": _svg(rows, thresholds, title),
+            "data": _svg(rows, thresholds, title, question),
             "caption": f"{MECHANISM}.",
             "alt": f"{MECHANISM}, of study {title}.",
         },
@@ -94,8 +92,8 @@ def _figure(name: str, text: str, rows: pd.DataFrame, thresholds: Thresholds) ->
     caption = text.format(**rows.iloc[0])
     last = rows[rows["Step"] == rows["Step"].max()]
     column = {"unique_predictions": "UniquePredictions", "loss": "ValLoss"}[name]
-    means = last.groupby(["Optimizer", "Weights", "Stage2WD"])[column].mean()
-    ends = "; ".join(f"{o} {w} with WD {d:g}: {v:.4g}" for (o, w, d), v in means.items())
+    means = last.groupby(["Optimizer", "Weights", "Arm"])[column].mean()
+    ends = "; ".join(f"{o} {w} with {arm}: {v:.4g}" for (o, w, arm), v in means.items())
     figure = curves(name, rows, thresholds)
     width = NARROWEST * columns(rows)
     html = plotly.io.to_html(
@@ -113,9 +111,9 @@ def _figure(name: str, text: str, rows: pd.DataFrame, thresholds: Thresholds) ->
     }
 
 
-def _svg(rows: pd.DataFrame, thresholds: Thresholds, title: str) -> str:
+def _svg(rows: pd.DataFrame, thresholds: Thresholds, title: str, question: Mapping) -> str:
     drawn = io.BytesIO()
-    save(draw("mechanism", rows, thresholds, title), drawn, "svg")
+    save(draw("mechanism", rows, thresholds, title, question), drawn, "svg")
     return base64.b64encode(drawn.getvalue()).decode()
 
 

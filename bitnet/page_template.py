@@ -32,7 +32,8 @@ dt { font-weight: 600; } dd { margin: 0 0 .4rem 0; overflow-wrap: anywhere; }
 <p class="answer" id="answer">{{ answer }}</p>
 <p class="small">Study <b>{{ title }}</b>. {{ sample }}</p>
 <nav class="small"><a href="#states">Outcomes</a> · <a href="#curves">Curves</a> ·
-<a href="#why">Why</a> · <a href="#claims">Claims</a> · <a href="#cost">Cost</a> ·
+<a href="#why">Why</a> · {% if claims %}<a href="#claims">Claims</a> · {% endif %}
+<a href="#cost">Cost</a> ·
 <a href="#provenance">Provenance</a> · <a href="#not-run">What was not run</a></nav>
 <section id="states">{% for block in verdict %}<div class="wide">{{ block }}</div>
 {% endfor %}</section>
@@ -49,13 +50,13 @@ full-precision twin.</p>
 <figure><div class="wide"><img src="data:image/svg+xml;base64,{{ mechanism.data }}"
 alt="{{ mechanism.alt }}"></div>
 <figcaption>{{ mechanism.caption }}</figcaption></figure></section>
-<section id="claims"><h2>Claims of the original reports, by this study's runs</h2>
+{% if claims %}<section id="claims"><h2>Claims of the original reports, by this study's runs</h2>
 <div class="wide"><table><thead><tr><th>claim</th><th>confidence there</th><th>outcome here</th>
 <th>figure</th></tr></thead><tbody>
 {% for row in claims %}<tr><td>{{ row.Claim }}</td><td>{{ row.Confidence }}</td>
 <td>{{ row.Outcome }}</td><td>{{ row.Figure }}</td></tr>
 {% endfor %}</tbody></table></div></section>
-<section id="cost"><h2>Cost</h2><p>{{ cost }}</p></section>
+{% endif %}<section id="cost"><h2>Cost</h2><p>{{ cost }}</p></section>
 <section id="provenance"><h2>Provenance</h2><dl>
 {% for name, value in provenance %}<dt>{{ name }}</dt><dd>{{ value }}</dd>
 {% endfor %}</dl></section>

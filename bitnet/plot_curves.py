@@ -26,13 +26,14 @@ def panel(axes: Axes, rows: pd.DataFrame, column: str, colours: dict) -> None:
         axes.axvline(step, color=NOTE["color"], linewidth=0.6, zorder=1)
     for rank, (weights, dashes) in enumerate(DASHES.items()):
         twin = rows[rows["Weights"] == weights]
-        trunk = twin[twin["Step"] <= twin["SwitchStep"]].drop_duplicates(["Seed", "Step"])
+        shared = (twin["Step"] <= twin["PartStep"]) & (twin["PartStep"] > 0)
+        trunk = twin[shared].drop_duplicates(["Seed", "Step"])
         width = WIDEST * THINNER**rank
         look = {"linestyle": dashes, "gapcolor": "white" if rank else None}
         _curves(axes, trunk, column, f"trunk {weights}", width, look | {"color": TRUNK_COLOUR})
         for arm, colour in colours.items():
-            branch = twin[(twin["Stage2WD"] == arm) & (twin["Step"] >= twin["SwitchStep"])]
-            _curves(axes, branch, column, f"wd{arm:g} {weights}", width, look | {"color": colour})
+            branch = twin[(twin["Arm"] == arm) & (twin["Step"] >= twin["PartStep"])]
+            _curves(axes, branch, column, f"{arm} {weights}", width, look | {"color": colour})
             width *= THINNER
 
 
@@ -74,8 +75,9 @@ def name_switch(axes: Axes, rows: pd.DataFrame) -> None:
 
 def legend(rows: pd.DataFrame) -> list:
     """What colours (patches) and lines mean."""
-    colours = {f"Stage2WD {arm:g}": colour for arm, colour in arm_colours(rows).items()}
-    colours["before the switch"] = TRUNK_COLOUR
+    colours = dict(arm_colours(rows))
+    if rows["PartStep"].any():
+        colours["before the switch"] = TRUNK_COLOUR
     lines: dict[str, dict] = {}
     for weights in [weights for weights in DASHES if weights in set(rows["Weights"])]:
         lines[f"Weights {weights}"] = {"linestyle": DASHES[weights], "linewidth": 1.5}

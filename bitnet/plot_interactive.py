@@ -88,11 +88,12 @@ def _traces(rows: pd.DataFrame, quantity: Quantity, colours: dict):
     """Trunk and arms of each kind of weights: a band, the seeds, their mean."""
     for weights, dash in DASH.items():
         twin = rows[rows["Weights"] == weights]
-        trunk = twin[twin["Step"] <= twin["SwitchStep"]].drop_duplicates(["Seed", "Step"])
+        shared = (twin["Step"] <= twin["PartStep"]) & (twin["PartStep"] > 0)
+        trunk = twin[shared].drop_duplicates(["Seed", "Step"])
         parts = {f"{TRUNK}, {weights}": (trunk, GREY)}
         for arm, colour in colours.items():
-            branch = twin[(twin["Stage2WD"] == arm) & (twin["Step"] >= twin["SwitchStep"])]
-            parts[f"WD {arm:g}, {weights}"] = (branch, to_hex(colour))
+            branch = twin[(twin["Arm"] == arm) & (twin["Step"] >= twin["PartStep"])]
+            parts[f"{arm}, {weights}"] = (branch, to_hex(colour))
         for name, (part, colour) in parts.items():
             if len(part):
                 yield from _part(part, quantity, name, colour, dash)

@@ -1,7 +1,7 @@
 """Where in the plane of PeakLR and Stage1WD a model collapses: heat maps of states.
 
 A row of panels is a HiddenSize, an Optimizer and Weights; its columns are the switch and the end
-with each Stage2WD. A cell's colour is the commonest state of its seeds (where there are several,
+with each arm. A cell's colour is the commonest state of its seeds (where there are several,
 k/n had it), its number their distinct predictions: mean of the last evaluations, geometric mean
 over seeds.
 """
@@ -35,7 +35,8 @@ ROW = ["HiddenSize", "Optimizer", "Weights"]
 def draw(rows: pd.DataFrame, thresholds: Thresholds, title: str) -> Figure:
     """The figure, of rows that are `prepared`."""
     rows = rows[rows["Variant"] == BASE]
-    runs, columns = ends(rows, thresholds), [SWITCH, *map(end_with, arm_colours(rows))]
+    runs, columns = ends(rows, thresholds), [*map(end_with, arm_colours(rows))]
+    columns = [SWITCH, *columns] if SWITCH in set(runs["When"]) else columns
     rates, decays = (sorted(runs[column].unique()) for column in ("PeakLR", "Stage1WD"))
     lines = dict(list(runs.groupby(ROW)))
     page = Page(panel=(CELL[0] * len(rates), CELL[1] * len(decays)), left=1.25, right=0.3)

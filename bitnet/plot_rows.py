@@ -1,26 +1,32 @@
 """The rows of a study as its figures read them: checked, in order, and what they stand beside."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 from scipy.stats import gmean
 
+from bitnet.arms import armed
 from bitnet.metrics import COLUMNS
 from bitnet.plot_style import DASHES
-from bitnet.runs import BASE
+from bitnet.question import axis_of, shares_trunk, value_name
+from bitnet.runs import BASE, VARIANT
 from bitnet.states import STATES, Thresholds, final, state, trunk_state
 
 # What runs of one panel share, with the optimizer.
 POINT = ["HiddenSize", "PeakLR", "Stage1WD", "Variant"]
-RUN = [*POINT, "Optimizer", "Weights", "Seed", "Stage2WD"]
+RUN = [*POINT, "Optimizer", "Weights", "Seed", "Arm"]
 SWITCH = "at the switch"
 COUNT_MODELS = {name: f"{name.title()}UniquePredictions" for name in ("trigram", "bigram")}
 
 
-def prepared(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows run after run, with Diverged: true from where a run broke to its end.
+def prepared(rows: pd.DataFrame, question: Mapping | None = None) -> pd.DataFrame:
+    """Rows run after run, with columns more, which figures are drawn by.
+
+    Diverged: true from where a run broke to its end. Arm: the value of the question's axis, with
+    its name ('Stage2WD 0' without a question). PartStep: where the arms of a seed part, the switch
+    if they share a trunk, else 0. FloorLoss: the text's own loss, NaN where rows do not say it.
 
     Raises ValueError where the rows cannot belong to one study.
     """
@@ -33,6 +39,13 @@ def prepared(rows: pd.DataFrame) -> pd.DataFrame:
     for column in ("N", "DataHash", "VocabSize", "Blind"):
         if len(values := sorted(rows[column].map(str).unique())) > 1:
             raise ValueError(f"results disagree in {column}: {', '.join(values)}")
+    question = question or {}
+    axis, rows = axis_of(question), armed(rows, question)
+    name = axis.key if axis.column == VARIANT else axis.column
+    arms = [f"{name} {value_name(arm)}" if pd.notna(arm) else np.nan for arm in rows["Arm"]]
+    part = rows["SwitchStep"] * shares_trunk(question)
+    floor = rows.get("FloorLoss", np.nan)
+    rows = rows.assign(Arm=np.array(arms, dtype=object), PartStep=part, FloorLoss=floor)
     rows = rows.sort_values([*RUN, "Step"], na_position="first", ignore_index=True)
     broken = ~np.isfinite(rows["ValLoss"]) | (~np.isfinite(rows["Loss"]) & (rows["Step"] > 0))
     broken |= ~(rows["UniquePredictions"] > 0)  # a bug, and it has no logarithm
@@ -71,24 +84,25 @@ def labelled(values: dict[str, float], digits: str) -> dict[str, float]:
 def ends(rows: pd.DataFrame, thresholds: Thresholds) -> pd.DataFrame:
     """State and UniquePredictions (mean of the last evaluations) of every run, by When.
 
-    When is the end with one Stage2WD, and the switch: once a trunk, though several arms share it.
+    When is the end with one arm, and the switch if arms share a trunk: once, not once an arm.
     """
     found = []
     for key, run in rows.groupby(RUN):
         values = dict(zip(RUN, key, strict=True))
         trunk = run[run["Step"] <= run["SwitchStep"]]
         early = {"When": SWITCH, "State": trunk_state(run, thresholds)}
-        late = {"When": end_with(values["Stage2WD"]), "State": state(run, thresholds)}
-        for part, own in ((trunk, early), (run, late)):
+        late = {"When": end_with(values["Arm"]), "State": state(run, thresholds)}
+        shared = [(trunk, early)] if run["PartStep"].iloc[0] else []
+        for part, own in (*shared, (run, late)):
             count = final(part, "UniquePredictions", thresholds)
             found.append({**values, **own, "UniquePredictions": count})
-    runs = pd.DataFrame(found).drop(columns="Stage2WD")
+    runs = pd.DataFrame(found).drop(columns="Arm")
     return runs.drop_duplicates([*RUN[:-1], "When"], ignore_index=True)
 
 
-def end_with(arm: float) -> str:
+def end_with(arm: str) -> str:
     """When, of an arm."""
-    return f"end, Stage2WD {arm:g}"
+    return f"end, {arm}"
 
 
 def commonest(states: Iterable[str]) -> str:

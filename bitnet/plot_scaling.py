@@ -45,7 +45,7 @@ def draw(rows: pd.DataFrame, thresholds: Thresholds, title: str) -> Figure:
     rows = own_protocol(rows)
     runs, row = ends(rows, thresholds), rows.iloc[0]
     colours = {end_with(arm): colour for arm, colour in arm_colours(rows).items()}
-    colours = {SWITCH: TRUNK_COLOUR, **colours}
+    colours = {SWITCH: TRUNK_COLOUR, **colours} if SWITCH in set(runs["When"]) else colours
     heights = {name: row[column] for name, column in COUNT_MODELS.items()}
     heights = labelled(heights | limits(row, "UniquePredictions", thresholds), ",g")
     optimizers, sizes = sorted(runs["Optimizer"].unique()), sorted(runs["HiddenSize"].unique())

@@ -30,7 +30,7 @@ METADATA = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}  # 
 
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, YELLOW = "#E69F00", "#56B4E9", "#F0E442"
-ARM_COLOURS = {0.0: BLUE, 0.05: VERMILION}  # the two arms under test
+ARM_COLOURS = {"Stage2WD 0": BLUE, "Stage2WD 0.05": VERMILION}  # the two arms under test
 MORE_COLOURS = (GREEN, PURPLE, ORANGE, SKY, YELLOW)
 TRUNK_COLOUR = "#222222"
 DASHES = {"ternary": "-", "full_precision": (0, (3, 1.2))}
@@ -85,13 +85,22 @@ class Page:
         return figure, panels
 
 
-def arm_colours(rows: pd.DataFrame) -> dict[float, Any]:
-    """A colour for each Stage2WD of a table, in their order."""
-    arms = sorted(rows["Stage2WD"].dropna().unique())
+def arm_colours(rows: pd.DataFrame) -> dict[str, Any]:
+    """A colour for each Arm of a table, in the order of their values."""
+    arms = sorted(rows["Arm"].dropna().unique(), key=_value)
     others = [arm for arm in arms if arm not in ARM_COLOURS]
     more = [*MORE_COLOURS, *matplotlib.colormaps["viridis"](np.linspace(0, 1, len(others)))]
     colours = ARM_COLOURS | dict(zip(others, more, strict=False))
     return {arm: colours[arm] for arm in arms}
+
+
+def _value(arm: str) -> tuple[float, str]:
+    """What arms are in order of: numbers before words."""
+    word = arm.split(" ", 1)[1]
+    try:
+        return float(word), word
+    except ValueError:
+        return math.inf, word
 
 
 def few_ticks(axes: Axes) -> None:

@@ -36,6 +36,7 @@ class Quantity:
 
 
 LOSSES = {name: f"{name.title()}Loss" for name in ("unigram", "bigram", "trigram")}
+LOSSES["best possible"] = "FloorLoss"
 QUANTITIES = {
     "unique_predictions": Quantity(
         "UniquePredictions", True, ",g", {**COUNT_MODELS, "UniqueTargets": "UniqueTargets"}

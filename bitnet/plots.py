@@ -4,6 +4,7 @@ figure = draw("loss", rows, Thresholds(), "wd_fix")
 plot_style.save(figure, "loss.svg", "svg")
 """
 
+from collections.abc import Mapping
 from functools import partial
 
 import matplotlib
@@ -23,7 +24,16 @@ FIGURES = {
 }
 
 
-def draw(name: str, rows: pd.DataFrame, thresholds: Thresholds, title: str = "") -> Figure:
-    """One of `FIGURES`; ValueError where rows cannot belong to one study."""
+def draw(
+    name: str,
+    rows: pd.DataFrame,
+    thresholds: Thresholds,
+    title: str = "",
+    question: Mapping | None = None,
+) -> Figure:
+    """One of `FIGURES`, its arms those of the question; ValueError where rows are of no one study.
+
+    Without a question arms are values of Stage-2 weight decay.
+    """
     with matplotlib.rc_context(STYLE):
-        return FIGURES[name](prepared(rows), thresholds, title)
+        return FIGURES[name](prepared(rows, question), thresholds, title)

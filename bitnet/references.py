@@ -6,7 +6,8 @@ Kept apart from the manifest, so that another reference retrains nothing.
 from pathlib import Path
 
 from bitnet import ngrams, probe
-from bitnet.metrics import diversity_ratio, unique
+from bitnet.counts import unique
+from bitnet.metrics import diversity_ratio
 from bitnet.shards import open_shard
 
 BLIND_BELOW = 100  # distinct predictions of the bigram under which counts of 10 and 50 say nothing

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bitnet import runs
 from bitnet.config import ModelConfig, Recipe, TrainConfig, refuse, shorten
+from bitnet.question import RATIOS, STAGE2, axis_of, metric_of, shares_trunk
 
 OF_MODEL = ("hidden_size", "weights")  # axes that shape the model; all others, the training
 # Axes whose default is what the study's training block says.
@@ -87,8 +88,9 @@ class Study:
         """Values of every axis: of the grid, and of each variant at the grid's sizes and arms."""
         alone = {key: [value] for key, value in self.axis_defaults().items()}
         alone["seed"] = range(self.settings["seeds"])
-        grid = self.settings["grid"]
-        kept = {key: grid[key] for key in CROSSED if key in grid}
+        grid, own = self.settings["grid"], self.settings.get("question", {})
+        crossed = {*CROSSED, own.get("axis", STAGE2)}
+        kept = {key: grid[key] for key in grid if key in crossed}
         variants = [
             {**alone, **kept, **{key: [value] for key, value in variant.items()}}
             for variant in self.settings.get("variants", [])
@@ -112,9 +114,12 @@ class Study:
 
     def figures(self) -> list[str]:
         """Names of the figures that show what the grid varies."""
-        if self.varied("peak_lr") > 1 and self.varied("stage1_weight_decay") > 1:
+        arms = self.settings.get("question", {}).get("axis", STAGE2)
+        plane = [self.varied(key) > 1 and key != arms for key in ("peak_lr", "stage1_weight_decay")]
+        if all(plane):
             return ["phase"]
-        scaling = ["scaling"] * (self.varied("hidden_size") >= SIZES_TO_SCALE)
+        sizes = self.varied("hidden_size") if arms != "hidden_size" else 1
+        scaling = ["scaling"] * (sizes >= SIZES_TO_SCALE)
         return [*OVER_STEPS, *scaling]
 
     def check(self, room: int) -> int:
@@ -153,13 +158,24 @@ class Study:
 
     def _check_question(self, grid: Mapping[str, Sequence]) -> None:
         question = self.question()
-        asked = [(arm, "stage2_weight_decay", question[arm]) for arm in ("treatment", "control")]
-        asked += [(f"headline.{axis}", axis, v) for axis, v in question["headline"].items()]
+        arms, headline = axis_of(question).key, question["headline"]
+        asked = [(arm, arms, question[arm]) for arm in ("treatment", "control")]
+        asked += [(f"headline.{axis}", axis, v) for axis, v in headline.items()]
+        if not shares_trunk(question):  # where the grid has several, one must be said
+            asked.append((f"headline.{STAGE2}", STAGE2, headline.get(STAGE2)))
         for key, axis, value in asked:
-            if value not in grid[axis]:
+            kinds = [(v, type(v) is bool) for v in grid[axis]]  # to Python, True is 1
+            if (value, type(value) is bool) not in kinds:
                 raise refuse(f"question.{key}", value, f"{axis} of the grid, {grid[axis]}")
         if question["treatment"] == question["control"]:
             raise refuse("question.control", question["control"], "another than treatment")
+        if headline.get(arms, question["control"]) != question["control"]:
+            control = f"the control, {question['control']}: cells are named by it"
+            raise refuse(f"question.headline.{arms}", headline[arms], control)
+        metric = metric_of(question)
+        if metric.column in RATIOS and metric.margin is not None and metric.margin <= 1:
+            ratio = f"above 1, a ratio of {metric.column}"
+            raise refuse("question.metric.margin", metric.margin, ratio)
 
     def trunk(self, run: str) -> str:
         """Name of the trunk that a run branches from."""
@@ -191,5 +207,11 @@ class Study:
             raise refuse("study", self.name, "one with a question: this one is an experiment")
         question, training = dict(self.settings["question"]), self.settings["training"]
         own = {key: training[key] for key in ("peak_lr", "stage1_weight_decay")}
+        if not shares_trunk(question):
+            axis = axis_of(question)
+            question["default"] = self.axis_defaults()[axis.key]
+            decays = self.settings["grid"][STAGE2]
+            own |= {STAGE2: decays[0]} if len(decays) == 1 else {}
+            own |= {axis.key: question["control"]} if axis.column != runs.VARIANT else {}
         question["headline"] = {**own, **question["headline"]}
         return question

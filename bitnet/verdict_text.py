@@ -9,23 +9,22 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from bitnet.advice import recommend
-from bitnet.headline import KINDS, headline, primary, ratio
+from bitnet.headline import difference, headline, kind, primary, style_of
+from bitnet.question import (
+    COUNT,
+    RATIOS,
+    STAGE2,
+    arm_name,
+    metric_of,
+    shares_trunk,
+    value_name,
+)
 from bitnet.runs import BASE, VARIANT, spell_number
 from bitnet.sizes import MEANINGS as SIZES
 from bitnet.sizes import scaling
 from bitnet.states import Thresholds
 from bitnet.text import bullets, fill, interval, number, table
-
-MEANINGS = {
-    "no verdict": "too few seeds that can be compared",
-    "harmful": "{t} gives less diverse predictions than {c}, by more than the equivalence ratio",
-    "fixed": "most trunks collapsed, most runs diverse with {t}, few with {c}, {t} above {c}",
-    "recovers either way": "most trunks collapsed, most runs of both arms diverse",
-    "no effect": "diversity and loss of the arms are equivalent (both TOSTs pass)",
-    "no effect (nothing to fix)": "the same, where most trunks had not collapsed",
-    "helps": "{t} gives more diverse predictions, by more than the equivalence ratio, but no fix",
-    "inconclusive": "none of these is shown",
-}
+from bitnet.wording import meanings
 
 
 def markdown(
@@ -41,19 +40,16 @@ def markdown(
     """
     names, rows = _labels(cells), cells.to_dict("records")
     level = f"[{thresholds.confidence:.0%}]"
-    kind, beside = KINDS[rows[0]["Primary"]]  # one corpus, one measure
-    wd = [f"WD {question[arm]:g}: count" for arm in ("control", "treatment")]
+    decides = rows[0]["Primary"]  # one corpus, one measure
+    shown = "count" if decides in RATIOS else decides
+    ends = [f"{arm_name(question, arm)}: {shown}" for arm in ("control", "treatment")]
+    tost = "TOST ratio" if decides in RATIOS else f"TOST {decides}"
+    beside = f"{kind(_beside(decides))} {level}"
     tables = {
-        "States and outcomes": (["at the switch", *wd, "outcome"], _state_fields),
-        "Effects": ([f"ratio of {kind} {level}", "p", f"ΔValLoss {level}", "ternary"], _effects),
+        "States and outcomes": (["at the switch", *ends, "outcome"], _state_fields),
+        "Effects": ([f"{kind(decides)} {level}", "p", f"ΔValLoss {level}", "ternary"], _effects),
         "Equivalence, power, confidence": (
-            [
-                "TOST ratio",
-                "TOST loss",
-                "could see",
-                f"ratio of {beside} {level}",
-                "confidence",
-            ],
+            [tost, "TOST loss", "could see", beside, "confidence"],
             _equivalence,
         ),
     }
@@ -112,9 +108,16 @@ def _labels(cells: pd.DataFrame) -> list[str]:
     ]
 
 
+def _beside(decides: str) -> str:
+    """The measure of diversity that stands beside the one that decides."""
+    return "PDR" if decides == COUNT else COUNT
+
+
 def _state_fields(row: Mapping) -> list[str]:
+    ratio, name = row["Primary"] in RATIOS, row["Primary"]
     arms = [
-        f"{_brief(row[f'{arm}States'])} {number(row[f'{arm}Unique'], '.1f')}"
+        f"{_brief(row[f'{arm}States'])} "
+        + (number(row[f"{arm}Unique"], ".1f") if ratio else number(row[f"{arm}{name}"], ".4g"))
         for arm in ("Control", "Treatment")
     ]
     return [_brief(row["TrunkStates"]), *arms, row["Outcome"]]
@@ -122,15 +125,17 @@ def _state_fields(row: Mapping) -> list[str]:
 
 def _effects(row: Mapping) -> list[str]:
     loss = [row[f"DeltaValLoss{end}"] for end in ("", "Low", "High")]
-    ratio, p = interval(primary(row), ".2f"), number(row["HolmP"], ".2g")
-    return [ratio, p, interval(loss, "+z.3f"), row["TernarySpecific"]]
+    own, p = interval(primary(row), style_of(row["Primary"])), number(row["HolmP"], ".2g")
+    return [own, p, interval(loss, "+z.3f"), row["TernarySpecific"]]
 
 
 def _equivalence(row: Mapping) -> list[str]:
     tests = [number(row[column], ".2g") for column in ("TostP", "TostValLossP")]
-    other = "PDR" if row["Primary"] == "UniquePredictions" else "UniquePredictions"
-    seen = number(math.exp(row["Detectable"]), ".2f")
-    return [*tests, seen, interval(ratio(row, other), ".2f"), row["Confidence"]]
+    decides = row["Primary"]
+    least = math.exp(row["Detectable"]) if decides in RATIOS else row["Detectable"]
+    seen = number(least, ".2f" if decides in RATIOS else ".3g")
+    other = interval(difference(row, _beside(decides)), ".2f")
+    return [*tests, seen, other, row["Confidence"]]
 
 
 def _brief(tally: str) -> str:
@@ -154,7 +159,6 @@ def _notes(names: Sequence[str], rows: Sequence[Mapping]) -> list[str]:
 
 
 def _legend(row: Mapping, question: Mapping, limits: Thresholds) -> list[str]:
-    arms = {"t": f"WD {question['treatment']:g}", "c": f"WD {question['control']:g}"}
     low, high = f"{limits.collapsed_below:g}", f"{limits.diverse_above:g}"
     measure = f"under {low} distinct predictions, diverse: over {high}"
     if row["Blind"]:
@@ -168,15 +172,35 @@ def _legend(row: Mapping, question: Mapping, limits: Thresholds) -> list[str]:
         f"References, nats (distinct predictions): unigram {row['UnigramLoss']:.3f} (1), "
         f"bigram {row['BigramLoss']:.3f} ({row['BigramUniquePredictions']:,}), "
         f"trigram {row['TrigramLoss']:.3f} ({row['TrigramUniquePredictions']:,}).",
-        f"Ratio and ΔValLoss: {arms['t']} against {arms['c']}, paired by seed, with t-intervals. "
-        "p: paired t-test, Holm-corrected except in the headline cell. TOST: p of equivalence "
-        f"within a ratio of {limits.equivalence_ratio:g}, or {limits.equivalence_loss:g} nats. "
-        "Could see: smallest ratio these seeds show with power 0.8. Ternary: is the effect "
-        "specific to ternary weights, against the full-precision twin.",
+        _effects_legend(row["Primary"], question, limits),
         f"States: collapsed: {measure}; either way collapsed unless {limits.unigram_margin:g} nats "
         f"under the unigram. Untrained: over {limits.copy_share:.0%} copies of the input at the "
         "unigram's loss. Temporary: diverse after the switch, collapsed at the end.",
         f"Tests at {1 - limits.confidence:.2g}; under {limits.few_seeds} seeds: few seeds; under "
         f"{limits.no_verdict_under}: no verdict. Outcomes, the first that fits:",
-        *(f"**{name}**: {text.format(**arms)}." for name, text in MEANINGS.items()),
+        *(f"**{name}**: {text}." for name, text in meanings(question).items()),
     ]
+
+
+def _effects_legend(decides: str, question: Mapping, limits: Thresholds) -> str:
+    """What is compared, and how."""
+    treatment, control = arm_name(question, "treatment"), arm_name(question, "control")
+    metric, loss = metric_of(question), f"{limits.equivalence_loss:g} nats"
+    shown, least, margin = f"Δ{decides}", "difference", f"{metric.margin} of {decides}"
+    if decides in RATIOS:
+        shown, least = "Ratio", "ratio"
+        margin = f"a ratio of {metric.margin or limits.equivalence_ratio:g}"
+    apart = (
+        ""
+        if shares_trunk(question)
+        else " Arms of a pair share the seed and no trunk; Stage-2 WD is "
+        f"{value_name(question['headline'][STAGE2])} where a cell names no other."
+    )
+    better = "" if metric.column == COUNT else f" Better is {metric.better}."
+    return (
+        f"{shown} and ΔValLoss: {treatment} against {control}, paired by seed, with t-intervals. "
+        "p: paired t-test, Holm-corrected except in the headline cell. TOST: p of equivalence "
+        f"within {margin}, or {loss}. Could see: smallest {least} these seeds show with power 0.8. "
+        "Ternary: is the effect specific to ternary weights, against the full-precision twin."
+        f"{better}{apart}"
+    )

@@ -170,9 +170,14 @@ def assert_valid_study(study: Study) -> None:
     assert ("question" in settings) != ("experiment" in settings)
     if "question" in settings:
         question = study.question()
-        assert {question["treatment"], question["control"]} <= set(grid["stage2_weight_decay"])
+        axis = question.get("axis", "stage2_weight_decay")
+        assert {question["treatment"], question["control"]} <= set(grid[axis])
+        metric = question.get("metric", {"better": "lower", "margin": 1})
+        assert metric["better"] in ("lower", "higher") and number(metric["margin"], 0, 1e38)
     names = study.runs()
-    arms = [len(grid.get(axis, [0])) for axis in ("hidden_size", "stage2_weight_decay", "weights")]
+    crossed = {"hidden_size", "stage2_weight_decay", "weights"}
+    crossed.add(settings.get("question", {}).get("axis", "stage2_weight_decay"))
+    arms = [len(grid.get(axis, [0])) for axis in crossed]
     points = math.prod(map(len, grid.values()))
     points += len(settings.get("variants", [])) * math.prod(arms)
     assert len(names) == len(set(names)) == settings["seeds"] * points

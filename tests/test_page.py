@@ -18,6 +18,7 @@ QUESTION = {
     "control": 0.05,
     "headline": {"hidden_size": 256, "optimizer": "adam", "weights": "ternary"},
 }
+ARM = "Stage2WD 0, ternary"  # an entry of the legend
 RECORD = {
     "data": "1234abcd5678",
     "seconds": 60.0,
@@ -74,7 +75,7 @@ def test_cost_is_that_of_the_records_and_text_from_outside_stays_text(html):
 def test_curves_hold_the_tables_values_a_seed_and_their_mean(rows):
     """Counts are (seed + 1) * 4, tenfold after the switch with WD 0: means by hand."""
     figure = curves("unique_predictions", prepared(rows), LIMITS)
-    arm = [trace for trace in figure.data if trace.name == "WD 0, ternary" and trace.hovertemplate]
+    arm = [trace for trace in figure.data if trace.name == ARM and trace.hovertemplate]
     seeds = [trace for trace in arm if "seed 1" in trace.hovertemplate]
     means = [trace for trace in arm if "mean of 3 seeds" in trace.hovertemplate]
     assert len(seeds) == len(means) == 2  # adam and adamw
@@ -87,7 +88,7 @@ def test_curves_hold_the_tables_values_a_seed_and_their_mean(rows):
 
 def test_a_run_that_diverged_is_out_of_the_mean():
     figure = curves("loss", prepared(diverging(500)), LIMITS)
-    [mean] = [t for t in figure.data if t.name == "WD 0, ternary" and t.showlegend]
+    [mean] = [t for t in figure.data if t.name == ARM and t.showlegend]
     assert "mean of 2 seeds" in mean.hovertemplate
     assert list(mean.y) == [5.5] * 4
 
@@ -140,7 +141,7 @@ def test_a_browser_shows_it_without_a_network_or_a_complaint(browser, html, tmp_
     def shown() -> int:
         return browser.execute_script(
             "return document.getElementById('unique_predictions')._fullData.filter("
-            "t => t.legendgroup === 'WD 0, ternary' && t.visible === true).length"
+            "t => t.legendgroup === 'Stage2WD 0, ternary' && t.visible === true).length"
         )
 
     before = shown()
@@ -148,7 +149,7 @@ def test_a_browser_shows_it_without_a_network_or_a_complaint(browser, html, tmp_
     entries = plot.find_elements(By.CSS_SELECTOR, ".legendtoggle")
     names = [e.text for e in plot.find_elements(By.CSS_SELECTOR, ".legendtext")]
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", plot)
-    ActionChains(browser).move_to_element(entries[names.index("WD 0, ternary")]).click().perform()
+    ActionChains(browser).move_to_element(entries[names.index(ARM)]).click().perform()
     WebDriverWait(browser, 10).until(lambda _: shown() == 0)
 
     # Hovering a point says step, value and seed.

@@ -62,7 +62,7 @@ def test_norms_are_multiples_of_step_0_and_means_of_the_seeds():
     rows = study((64,), ("adam",), seeds=2)
     rows["WeightNorm"] *= 1 + rows["Seed"]  # which a ratio to step 0 does not show
     curves = lines(panel(draw("mechanism", rows, LIMITS), "norm of the linear layers"))
-    early, late = (curves[f"{part} ternary mean"].get_ydata() for part in ("trunk", "wd0"))
+    early, late = (curves[f"{part} ternary mean"].get_ydata() for part in ("trunk", "Stage2WD 0"))
     assert [*early, *late[1:]] == pytest.approx((20 - STEPS / 60) / 20)
 
 
@@ -71,8 +71,8 @@ def test_decay_is_set_against_the_gradient():
     assert list(early.get_xdata()) == [100, 200, 300]  # there is no gradient at step 0
     assert early.get_ydata() == pytest.approx(0.1 * (20 - STEPS[1:4] / 60) / 2)
     curves = lines(panel(tied(), "embedding"))
-    assert curves["wd0.05 ternary mean"].get_ydata()[1:] == pytest.approx([0.05 * 8 / 4] * 3)
-    assert len(curves["wd0 ternary mean"].get_xdata()) == 1  # WD 0 has no logarithm
+    assert curves["Stage2WD 0.05 ternary mean"].get_ydata()[1:] == pytest.approx([0.05 * 8 / 4] * 3)
+    assert len(curves["Stage2WD 0 ternary mean"].get_xdata()) == 1  # WD 0 has no logarithm
     assert heights(panel(tied(), "embedding")) == {1}
 
 
@@ -98,7 +98,7 @@ def test_decay_that_is_not_in_the_gradient_is_marked():
 def test_a_twin_has_no_ternary_values_and_says_so():
     for row in ROWS[6:9]:
         ternary, twin = (panel(tied(), row, column) for column in (0, 1))
-        assert len(lines(ternary)["wd0 ternary mean"].get_xdata()) == 4
+        assert len(lines(ternary)["Stage2WD 0 ternary mean"].get_xdata()) == 4
         assert all(len(line.get_xdata()) == 0 for line in lines(twin).values())
         assert [text.get_text() for text in twin.texts] == ["none"]
 
@@ -130,8 +130,8 @@ def test_thresholds_stand_beside_the_counts():
 
 def test_a_diverged_run_is_left_out_of_the_mean_and_ends_with_a_cross():
     curves = lines(panel(draw("mechanism", diverging(500), LIMITS), "cosine"))
-    assert list(curves["wd0 ternary seed2 diverged"].get_xdata()) == [400]
-    assert list(curves["wd0 ternary mean"].get_xdata()) == [300, 400, 500, 600]
+    assert list(curves["Stage2WD 0 ternary seed2 diverged"].get_xdata()) == [400]
+    assert list(curves["Stage2WD 0 ternary mean"].get_xdata()) == [300, 400, 500, 600]
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_every_seed_is_a_dot_beside_its_size():
 
 
 def test_colours_are_the_arms_and_dashes_the_twins():
-    colours = dict(zip(SERIES, (TRUNK_COLOUR, ARM_COLOURS[0.0], ARM_COLOURS[0.05]), strict=True))
+    colours = dict(zip(SERIES, (TRUNK_COLOUR, *ARM_COLOURS.values()), strict=True))
     for name, line in lines(whole().axes[0]).items():
         [series] = [series for series in SERIES if f"{series} ".startswith(name[: len(series) + 1])]
         assert to_hex(line.get_color()) == to_hex(colours[series])

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.text import Annotation, Text
 
+from bitnet.plot_rows import prepared
 from bitnet.plot_style import ARM_COLOURS, Page, arm_colours
 from bitnet.plot_trajectories import QUANTITIES
 from bitnet.plots import draw
@@ -40,7 +41,7 @@ def test_every_arm_twin_and_seed_is_drawn_in_every_panel(name):
     figure = whole(name)
     assert len(figure.axes) == 4
     parts = itertools.product(
-        ("trunk", "wd0", "wd0.05"),
+        ("trunk", "Stage2WD 0", "Stage2WD 0.05"),
         ("ternary", "full_precision"),
         ("seed0", "seed1", "seed2", "mean"),
     )
@@ -117,14 +118,16 @@ def test_curves_are_the_means_of_the_table():
     curves = lines(draw("loss", rows, LIMITS).axes[0])
     own = rows[(rows["Weights"] == "full_precision") & (rows["Stage2WD"] == 0)]
     expected = own[own["Step"] >= 300].groupby("Step")["ValLoss"].mean()
-    assert curves["wd0 full_precision mean"].get_ydata() == pytest.approx(expected.to_numpy())
+    assert curves["Stage2WD 0 full_precision mean"].get_ydata() == pytest.approx(
+        expected.to_numpy()
+    )
 
 
 def test_a_missing_arm_or_twin_leaves_the_others():
     rows = study((64,), ("adam",), seeds=1)
     rows = rows[(rows["Weights"] == "ternary") | (rows["Stage2WD"] == 0.05)]
     curves = lines(draw("loss", rows, LIMITS).axes[0])
-    assert "wd0 ternary mean" in curves and "wd0 full_precision mean" not in curves
+    assert "Stage2WD 0 ternary mean" in curves and "Stage2WD 0 full_precision mean" not in curves
 
 
 def test_an_arm_has_one_colour_in_every_panel_and_figure():
@@ -133,13 +136,13 @@ def test_an_arm_has_one_colour_in_every_panel_and_figure():
         for axes in draw(name, rows, LIMITS).axes:
             for label, line in lines(axes).items():
                 for arm, colour in ARM_COLOURS.items():
-                    assert (line.get_color() == colour) == (label.split()[0] == f"wd{arm:g}")
+                    assert (line.get_color() == colour) == label.startswith(f"{arm} ")
 
 
 def test_many_arms_have_as_many_colours():
     decays = [0.0, 0.05, *np.linspace(0.1, 0.5, 9)]
-    colours = arm_colours(study((64,), ("adam",), decays, seeds=1))
-    assert list(colours) == decays
+    colours = arm_colours(prepared(study((64,), ("adam",), decays, seeds=1)))
+    assert list(colours) == [f"Stage2WD {decay:g}" for decay in decays]
     assert len(set(map(str, colours.values()))) == len(decays)
 
 
@@ -151,7 +154,7 @@ def test_twins_are_dashed_and_ternary_is_solid():
 def test_the_trunk_ends_and_the_arms_begin_at_the_switch():
     curves = lines(whole("pdr").axes[0])
     assert list(curves["trunk ternary seed1"].get_xdata()) == [0, 100, 200, 300]
-    assert list(curves["wd0 ternary seed1"].get_xdata()) == [300, 400, 500, 600]
+    assert list(curves["Stage2WD 0 ternary seed1"].get_xdata()) == [300, 400, 500, 600]
 
 
 def test_the_mean_is_of_logarithms_for_counts_and_of_nats_for_loss():
@@ -222,11 +225,11 @@ def test_nothing_is_cut_off_or_covered(name, sizes):
 def test_a_diverged_run_ends_with_a_cross_and_is_left_out_of_the_mean(name):
     figure = draw(name, diverging(500), LIMITS)
     curves = lines(figure.axes[0])
-    cross = curves["wd0 ternary seed2 diverged"]
+    cross = curves["Stage2WD 0 ternary seed2 diverged"]
     assert (list(cross.get_xdata()), cross.get_marker()) == ([400], "x")
-    assert list(curves["wd0 ternary seed2"].get_xdata()) == [300, 400]
+    assert list(curves["Stage2WD 0 ternary seed2"].get_xdata()) == [300, 400]
     two = lines(draw(name, study((256,), ("adam",), seeds=2), LIMITS).axes[0])
-    mean, without = (c["wd0 ternary mean"].get_ydata() for c in (curves, two))
+    mean, without = (c["Stage2WD 0 ternary mean"].get_ydata() for c in (curves, two))
     assert mean == pytest.approx(without)
     assert "diverged" in texts(figure)
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy.stats import nct
 
 from bitnet.effects import corrected, effect
-from bitnet.headline import LEADS
-from bitnet.verdict_text import MEANINGS, markdown
+from bitnet.verdict_text import markdown
+from bitnet.wording import LEADS, MEANINGS
 from tests.tables import (
     FIVE_HIGH,
     FIVE_LOW,

@@ -62,6 +62,7 @@ for _rule, _names, _scopes in figure_sets():
         wildcard_constraints:
             scope=_scopes,
         params:
+            question=question,
             thresholds=canonical(config["verdict"]),
             title=figure_title,
             dpi=config["figures"]["dpi"],
@@ -69,7 +70,7 @@ for _rule, _names, _scopes in figure_sets():
         message:
             "Figures of {params.title}"
         shell:
-            "python -m workflow.scripts.figures --inputs {input.tables}"
+            "python -m workflow.scripts.figures --inputs {input.tables} --question {params.question:q}"
             " --thresholds {params.thresholds:q} --title {params.title:q} --dpi {params.dpi}"
             " --outputs {output.images} --record {output.record} --code {params.code} --log {log}"
 

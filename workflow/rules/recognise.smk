@@ -106,6 +106,7 @@ def judged_by(wildcards, script):
 def recognise_figures(wildcards):
     """Look at a study's figures and their record."""
     made = {
+        "question": study_of(wildcards).question(),
         "thresholds": config["verdict"],
         "title": figure_title(wildcards),
         "dpi": config["figures"]["dpi"],

@@ -10,7 +10,8 @@ def announce(workflow):
     if gpu and any(slots):
         at_once = min(at_once, int(workflow.global_resources.get("gpu", 1)))
     found = [Recipe.from_json(job.params.recipe) for job in jobs]
-    return plan.announcement(found, gpu, at_once)
+    watching = "\nhow far each is: python -m workflow.scripts.watch --every 5" if jobs else ""
+    return plan.announcement(found, gpu, at_once) + watching
 
 
 def answer(workflow):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bitnet.files import damaged, verify
+from bitnet.progress import ERROR
 from bitnet.provenance import code_fingerprint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,9 +23,12 @@ def run(main: Callable[[], None]) -> None:
         main()
     except KeyboardInterrupt:
         sys.exit("interrupted; run again and it goes on")
-    except (ValueError, OSError) as error:
-        log.error(" ".join(str(error).split()))
-        sys.exit(f"error: {' '.join(str(error).split())}")
+    except Exception as error:
+        line = f"{ERROR} {' '.join(str(error).split())}"
+        log.error(line)
+        if not isinstance(error, ValueError | OSError):
+            raise  # a fault of the code: with all that it takes to find it
+        sys.exit(line)
 
 
 def flags(usage: str | None) -> argparse.ArgumentParser:

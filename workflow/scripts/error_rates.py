@@ -29,7 +29,7 @@ from bitnet.states import Thresholds
 from bitnet.text import WIDTH, table
 from bitnet.verdict import judge
 from workflow.scripts.cli import log, parsed, run
-from workflow.scripts.tables import judging_flags, read_tables, seal
+from workflow.scripts.tables import judging_flags, original, read_tables, seal
 
 SEEDS = (3, 5, 10)
 DRAWN = 5000  # seeds, to show how well the generator fits
@@ -48,8 +48,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parsed(parser, argv)
     if args.draws < 1 or args.seed < 0:
         raise ValueError(f"--draws is {args.draws}, --seed {args.seed}; allowed: from 1, from 0")
+    question, thresholds = original(args.question), Thresholds(**json.loads(args.thresholds))
     rows, _ = read_tables(args.inputs)
-    question, thresholds = json.loads(args.question), Thresholds(**json.loads(args.thresholds))
     cells = judge(rows, thresholds, question)  # refuses what is no study
     chosen = [tuple(key) for key in cells.loc[cells["Headline"], CELL].itertuples(index=False)]
     if not chosen:

@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 from bitnet.files import whole_file
+from bitnet.floor import with_floor
 from bitnet.plot_style import METADATA, save
 from bitnet.plots import FIGURES, draw
 from bitnet.provenance import environment
@@ -24,6 +25,7 @@ def main(argv: list[str] | None = None) -> None:
     """Write each figure that is asked for."""
     parser = flags(__doc__)
     parser.add_argument("--inputs", nargs="+", required=True, help="CSV files of runs")
+    parser.add_argument("--question", default="{}", help="whose arms are drawn, as JSON")
     parser.add_argument("--thresholds", default="{}", help="a verdict block, as JSON")
     parser.add_argument("--title", default="", help="title above each figure")
     parser.add_argument("--dpi", type=int, default=150, help="dots per inch of png")
@@ -31,10 +33,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--record", help="JSON file to write")
     args = parsed(parser, argv)
     outputs = [_output(path) for path in args.outputs]
-    rows, _ = read_tables(args.inputs)
-    thresholds = Thresholds(**json.loads(args.thresholds))
+    rows, records = read_tables(args.inputs)
+    rows = with_floor(rows, records)
+    thresholds, question = Thresholds(**json.loads(args.thresholds)), json.loads(args.question)
     names = {path.stem for path in outputs}
-    figures = {name: draw(name, rows, thresholds, args.title) for name in names}
+    figures = {name: draw(name, rows, thresholds, args.title, question) for name in names}
     for path in outputs:
         with whole_file(path) as beside:
             save(figures[path.stem], beside, path.suffix[1:], args.dpi)
@@ -42,6 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.record:
         lineage = {
             "figures": {
+                "question": question,
                 "thresholds": json.loads(args.thresholds),
                 "title": args.title,
                 "dpi": args.dpi,

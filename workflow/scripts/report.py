@@ -10,6 +10,7 @@ writes report.provenance.json beside the output. Each CSV needs its own record b
 import json
 
 from bitnet.files import write_text
+from bitnet.floor import with_floor
 from bitnet.page import page
 from bitnet.states import Thresholds
 from workflow.scripts.cli import log, parsed, run
@@ -20,6 +21,7 @@ def main(argv: list[str] | None = None) -> None:
     """Write the page."""
     args = parsed(judging_flags(__doc__, "Report", outputs=["html"]), argv)
     rows, records = read_tables(args.inputs)
+    rows = with_floor(rows, records)
     question, thresholds = json.loads(args.question), Thresholds(**json.loads(args.thresholds))
     write_text(args.html, page(rows, records, question, thresholds, args.title))
     log.info("%s", args.html)

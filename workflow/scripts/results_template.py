@@ -13,7 +13,7 @@ from bitnet.files import write_text
 from bitnet.results_template import results_template
 from bitnet.states import Thresholds
 from workflow.scripts.cli import parsed, run
-from workflow.scripts.tables import judging_flags, read_tables, seal
+from workflow.scripts.tables import judging_flags, original, read_tables, seal
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -21,7 +21,7 @@ def main(argv: list[str] | None = None) -> None:
     flags = judging_flags(__doc__, "Results template", outputs=["markdown"])
     args = parsed(flags, argv)
     rows, records = read_tables(args.inputs)
-    question, thresholds = json.loads(args.question), Thresholds(**json.loads(args.thresholds))
+    question, thresholds = original(args.question), Thresholds(**json.loads(args.thresholds))
     text = results_template(rows, records, question, thresholds, args.title)
     write_text(args.markdown, text)
     seal(args, "results_template")

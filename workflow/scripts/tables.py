@@ -8,8 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from bitnet.config import refuse
 from bitnet.metrics import CSV_TYPES
 from bitnet.provenance import environment
+from bitnet.question import is_original
 from bitnet.records import disagreements, read_record, record_of, unlike, write_record
 from workflow.scripts.cli import code_of, flags
 
@@ -40,6 +42,14 @@ def seal(args: argparse.Namespace, part: str, **settings: Any) -> None:
         "code": code_of(part, args.code),
     }
     write_record(record_of(outputs[0]), outputs, {part: made}, evaluated=environment())
+
+
+def original(text: str) -> dict:
+    """A question from its JSON; ValueError where it is not that of the original reports."""
+    question = json.loads(text)
+    if not is_original(question):
+        raise refuse("question", question, "one of stage2_weight_decay and UniquePredictions")
+    return question
 
 
 def read_tables(paths: Sequence[str]) -> tuple[pd.DataFrame, dict[str, dict]]:

@@ -13,7 +13,9 @@ null is a trunk's. Interrupted, the same command goes on from <output>.state.
 
 import argparse
 import json
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -25,8 +27,10 @@ from bitnet import probe
 from bitnet.checkpoint import load_state, save_state, save_weights
 from bitnet.compilation import compiles
 from bitnet.config import Recipe
+from bitnet.counts import unique
 from bitnet.device import claim, describe
 from bitnet.files import read_json
+from bitnet.progress import DIVERGED, FINISHED, Every, Progress
 from bitnet.provenance import environment
 from bitnet.shards import open_shard
 from bitnet.tensors import save_tensors
@@ -34,6 +38,7 @@ from bitnet.train import Stretch, train
 from workflow.scripts.cli import code_of, flags, log, parsed, run
 
 MEMORY_KEYS = "batch_size, sequence_length or hidden_size"
+LOG_EVERY, TELL_EVERY = 10, 30  # seconds between two lines of the log, of a terminal without bars
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -97,21 +102,15 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device) ->
     validation = open_shard(folder, manifest["validation"], size)
     last = c.steps if c.stage2_weight_decay is not None else c.wd_switch
     first, began = stretch.step, time.perf_counter()
-    unit = f"step/{c.batch_size * c.sequence_length}tok"
 
     def save(now: dict[str, torch.Tensor]) -> None:
         save_state(now, state, {**key, "kind": "state"})
 
+    # Trainings of a pipeline share one terminal, where their bars would overwrite each other.
+    alone = None if args.log is None else True
     with tqdm(
-        total=last, initial=first, desc=name, unit=unit, disable=None, mininterval=0.5
+        total=last, initial=first, desc=name, unit="step", disable=alone, mininterval=0.5
     ) as bar:
-
-        def report(step: int, loss: float, rate: float) -> None:
-            bar.set_postfix_str(f"loss {loss:.3f}, {rate:,.0f} tokens/s", refresh=False)
-            bar.update(step - bar.n)
-            if step % max(1, last // 20) == 0:
-                log.info("step %d of %d, loss %.4f, %.0f tokens/s", step, last, loss, rate)
-
         train(
             stretch,
             tokens,
@@ -120,10 +119,11 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device) ->
             last,
             save=save,
             save_every=args.checkpoint_every,
-            report=report,
+            report=reporter(stretch, last, bar, args.output),
         )
+    log.info("%s %d", DIVERGED if stretch.diverged else FINISHED, stretch.step)
     if stretch.diverged:
-        log.warning("%s diverged at step %d: its loss is not finite", name, stretch.step)
+        print(f"{args.output}: {DIVERGED} {stretch.step}", file=sys.stderr, flush=True)
     seconds = time.perf_counter() - began
     trained = (stretch.step - first) * c.batch_size * c.sequence_length
     record = {
@@ -141,6 +141,25 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device) ->
     write(stretch, args.output, {"inputs": inputs, "targets": targets}, record)
     if not orphaned:
         state.unlink(missing_ok=True)
+
+
+def reporter(stretch: Stretch, last: int, bar: tqdm, name: str) -> Callable:
+    """What a training calls now and then: a bar where it has a terminal to itself, else lines."""
+    c, due_log, due_line = stretch.recipe.training, Every(LOG_EVERY), Every(TELL_EVERY)
+
+    def report(step: int, loss: float, rate: float) -> None:
+        seen = unique(stretch.rows[-1]["prediction"])
+        left = (last - step) * c.batch_size * c.sequence_length / rate
+        now = Progress(step, last, loss, seen, rate, left)
+        words = f"loss {loss:.3f}, UniquePredictions {seen}, {rate:,.0f} tokens/s"
+        bar.set_postfix_str(words, refresh=False)
+        bar.update(step - bar.n)
+        if due_log() or step == last:
+            log.info("%s", now)
+        if bar.disable and (due_line() or step == last):
+            print(f"{name}: {now}", file=sys.stderr, flush=True)
+
+    return report
 
 
 def resume(stretch: Stretch, trunk: str | None, state: Path, key: dict) -> None:

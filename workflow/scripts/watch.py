@@ -1,0 +1,137 @@
+"""Show how far the runs of studies are, from their logs and tables.
+
+    python -m workflow.scripts.watch                    every study that has logs
+    python -m workflow.scripts.watch quick --every 5    one study, again every 5 seconds
+    python -m workflow.scripts.watch quick@mine         a study on another corpus
+
+reads files alone: it works beside a pipeline, on another machine that sees the same folder, and
+after all has ended. Stop it with Ctrl-C, or wait until nothing is left to do.
+"""
+
+import math
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import yaml
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+
+from bitnet import watch
+from bitnet.config import refuse
+from bitnet.reader import read_config
+from bitnet.studies import Study
+from workflow.scripts.cli import ROOT, flags, run
+
+COLUMNS = ("run", "state", "stage", "step", "loss", "unique", "tok/s", "left", "age")
+LEGEND = "unique: UniquePredictions at the last evaluation; tok/s: tokens a second; age: of the log"
+COLOURS = {"failed": "red", "stalled": "red", "diverged": "magenta", "training": "green"}
+PIPED = 120  # columns of text where there is no terminal
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print a table a study, once or again and again."""
+    parser = flags(__doc__)
+    parser.add_argument("studies", nargs="*", metavar="STUDY", help="study, or study@corpus")
+    parser.add_argument("--every", type=float, help="seconds between two looks; once without it")
+    parser.add_argument("--config", default=str(ROOT / "config.yaml"), help="config file")
+    args = parser.parse_args(argv)
+    if args.every is not None and not args.every > 0:
+        raise refuse("--every", args.every, "seconds, above 0")
+    schema = (ROOT / "workflow/schemas/config.schema.yaml").read_text()
+    config = read_config(args.config, yaml.safe_load(schema))
+    scopes = args.studies or with_logs(config)
+    if not scopes:
+        raise ValueError("no study has logs yet; name one to see what it would train")
+    console = Console()
+    console = console if console.is_terminal else Console(width=PIPED)
+    page, over = look(config, scopes)
+    if args.every is None:
+        console.print(page)
+        return
+    with Live(page, console=console, auto_refresh=False) as live:
+        while not over:
+            time.sleep(args.every)
+            page, over = look(config, scopes)
+            live.update(page, refresh=True)
+
+
+def with_logs(config: dict) -> list[str]:
+    """Studies, on whatever corpus, that have the log of a training."""
+    folders = [path.parent.name for path in Path("logs").glob("*/*.train.log")]
+    names = [name for name in dict.fromkeys(folders) if name.partition("@")[0] in config["studies"]]
+    main_study = [config["main_study"]] if any(Path("logs").glob("*.train.log")) else []
+    return [*main_study, *sorted(names)]
+
+
+def look(config: dict, scopes: list[str]) -> tuple[Group, bool]:
+    """A table a study, and whether all runs are done."""
+    parts, over = [], True
+    for scope in scopes:
+        name, _, corpus = scope.partition("@")
+        study = Study.of(config, name, corpus or None)
+        folder = "" if scope == config["main_study"] else f"{scope}/"
+        logs, tables = read(study, folder)
+        rows = watch.rows(study, logs, tables)
+        parts += [table(scope, rows), ending(study, rows, logs)]
+        over = over and all(row.state in watch.OVER for row in rows)
+    return Group(*parts, LEGEND), over
+
+
+def read(study: Study, folder: str) -> tuple[dict, dict]:
+    """Logs and tables of a study that are there; a table older than its log is of another time."""
+    logs, tables, dates, now = {}, {}, {}, time.time()
+    names = study.runs()
+    for name in {*names, *map(study.trunk, names)}:
+        path = Path(f"logs/{folder}{name}.train.log")
+        try:
+            dates[name] = path.stat().st_mtime
+            logs[name] = watch.read_log(path.read_text(errors="replace"), now - dates[name])
+        except FileNotFoundError:
+            continue
+    for name in names:
+        path = Path(f"results/{folder}{name}.csv")
+        try:
+            if path.stat().st_mtime >= dates.get(name, 0):
+                tables[name] = watch.read_table(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            continue
+    return logs, tables
+
+
+def table(title: str, rows: list[watch.Row]) -> Table:
+    """What is known of each run."""
+    shown = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    for column in COLUMNS:
+        side = "left" if column in ("run", "state") else "right"
+        shown.add_column(column, justify=side, no_wrap=column != "run", overflow="fold")
+    for row in rows:
+        shown.add_row(
+            row.run,
+            row.state,
+            str(row.stage),
+            f"{row.step}/{row.steps}",
+            "" if math.isnan(row.loss) else f"{row.loss:.3f}",
+            "" if row.unique is None else f"{row.unique:,}",
+            "" if math.isnan(row.rate) else f"{row.rate:,.0f}",
+            duration(row.left),
+            duration(row.age),
+            style=COLOURS.get(row.state),
+        )
+    return shown
+
+
+def ending(study: Study, rows: list[watch.Row], logs: dict) -> str:
+    """The overall count, and how long it may take."""
+    left = watch.seconds_left(study, rows, logs)
+    return watch.summary(rows) + (f"; about {duration(left)} left" if left > 0 else "") + "\n"
+
+
+def duration(seconds: float) -> str:
+    """1:02:33, or nothing where it is not known."""
+    return "" if math.isnan(seconds) else str(timedelta(seconds=round(max(0, seconds))))
+
+
+if __name__ == "__main__":
+    run(main)
