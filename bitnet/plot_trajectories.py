@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from bitnet import plot_curves
 from bitnet.plot_rows import COUNT_MODELS, POINT, labelled, limits, usual
-from bitnet.plot_style import LINE, REFERENCE, Page, arm_colours, label
+from bitnet.plot_style import LINE, REFERENCE, Page, arm_colours, few_ticks, label
 from bitnet.runs import BASE, spell_number
 from bitnet.states import Thresholds
 
@@ -152,8 +152,9 @@ def _scale(axes: Axes, rows: pd.DataFrame, quantity: Quantity, references: dict)
     span = np.array([1.05 * low - 0.05 * high, 1.14 * high - 0.14 * low])
     if quantity.log:
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     axes.set_ylim(*(np.exp(span) if quantity.log else span))
+    if quantity.log:
+        few_ticks(axes)
     plot_curves.step_axis(axes, rows["Step"].max())
 
 
