@@ -4,6 +4,7 @@
 #   snakemake                           the study of this machine (config.yaml: study)
 #   snakemake quick                     one study, by its name
 #   snakemake results/h256_wd0.csv      one run, by its name
+#   snakemake data                      its data alone, where there is a network
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -25,10 +26,13 @@ localrules:
     all,
 
 
+STUDY = chosen_study()
+
+
 rule all:
     default_target: True
     input:
-        study_results(chosen_study()),
+        study_results(STUDY),
 
 
 for _study in config["studies"]:

@@ -2,13 +2,17 @@
 
     python -m benchmarks.data                              # 20 MB, ours against datasets
     python -m benchmarks.data --megabytes 10 100 1000 --ours    # does memory grow with the text?
+    python -m benchmarks.data --files 'pages/*.parquet' --tokenizer llama2.model
 
-Text of the built-in corpus, its documents repeated under a running number. Each way runs in a
-process of its own, which says its CPU seconds and how much memory it took beside its imports.
+Text of the built-in corpus, its documents repeated under a running number, or of files, whatever
+their size. Each way runs in a process of its own, which says its CPU seconds and how much memory it
+took beside its imports. Ours goes from one file of text to one shard, as each process of
+`workflow.scripts.shards` does with one file after the other.
 """
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,21 +21,21 @@ from itertools import count
 from pathlib import Path
 
 from benchmarks.measure import peak_memory
-from bitnet.corpora import documents
-from bitnet.files import sha256, write_json
+from bitnet.corpora import Documents
+from bitnet.files import write_json
 from bitnet.shards import write_shard
+from bitnet.text_parts import read_text, write_text_part
 from bitnet.tokenizer import Tokenizer, train_tokenizer
-from workflow.scripts.cli import read_text
-from workflow.scripts.text import write
 
 SOURCE = {"source": "stories", "seed": 0}
+FILES = {"source": "files", "validation": ["none"]}  # so all of it is training text
 ROUNDS = 3
 
 
 def text(megabytes: float):
     """Documents of the built-in corpus up to a size; after 4 MB of it the same again, numbered."""
     some, size = [], 0
-    for story in documents(SOURCE, "train"):
+    for story in Documents(SOURCE, "train"):
         some.append(story)
         if (size := size + len(story)) > 4e6:
             break
@@ -45,7 +49,7 @@ def text(megabytes: float):
 
 def ours(folder: Path, tokenizer: Tokenizer) -> None:
     """Parquet to one shard."""
-    write_shard(read_text(folder / "text.parquet"), tokenizer, folder / "shard.bin")
+    write_shard(read_text(folder / "text.json", "train"), tokenizer, folder / "shard.bin")
 
 
 def others(folder: Path, tokenizer: Tokenizer) -> None:
@@ -90,6 +94,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--megabytes", type=float, nargs="+", default=[20.0])
     parser.add_argument("--ours", action="store_true", help="without datasets.map")
     parser.add_argument("--vocab", type=int, default=2048)
+    parser.add_argument("--files", help="glob pattern of text to take instead")
+    parser.add_argument("--tokenizer", help="SentencePiece .model instead of one made here")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.child:
@@ -97,10 +103,17 @@ def main(argv: list[str] | None = None) -> None:
     print(f"{'MB':>7}  {'way':<14}{'MB/s a core':>12}{'ratio':>8}{'MiB':>7}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        train_tokenizer(text(4), args.vocab, folder / "tokenizer.model")
-        for size in args.megabytes:
-            write(source := folder / "text.parquet", text(size))
-            write_json(f"{source}.json", {"sha256": sha256(source)})
+        if args.tokenizer:
+            shutil.copyfile(args.tokenizer, folder / "tokenizer.model")
+        else:
+            train_tokenizer(text(4), args.vocab, folder / "tokenizer.model")
+        for size in [0.0] if args.files else args.megabytes:
+            some = (
+                Documents({**FILES, "train": [args.files]}, "train") if args.files else text(size)
+            )
+            part = write_text_part(some, folder / "text.parquet")
+            write_json(folder / "text.json", {"train": {"parts": [part]}})
+            size = part["bytes"] / 1e6
             rounds = 1 if args.ours else ROUNDS
             ways = ["ours"] if args.ours else list(WAYS)
             found = {way: [] for way in ways}
@@ -112,7 +125,7 @@ def main(argv: list[str] | None = None) -> None:
                 took = min(f["seconds"] for f in runs)
                 memory = max(f["mib"] for f in runs)
                 speed = f"{size / took:>12.2f}{took / base:>8.2f}{memory:>7.0f}"
-                print(f"{size:>7g}  {way:<14}{speed}", flush=True)
+                print(f"{size:>7.4g}  {way:<14}{speed}", flush=True)
 
 
 if __name__ == "__main__":

@@ -8,61 +8,71 @@ cannot be read raises CorpusError with one line.
 import glob
 import hashlib
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from bitnet.arithmetic import problems
+from bitnet.hub import HUB, CorpusError, HubTexts, one_line, open_hub
 from bitnet.stories import stories
 
 SPLITS = ("train", "validation")
-RETRIES = 5  # of a stream that breaks off, with doubled pauses; opening one is retried by the hub
 HASH_BUCKETS = 10_000  # resolution of a split by document hash
 
 
-class CorpusError(ValueError):
-    """A text source that cannot be read; its message is one line."""
+class Documents:
+    """Documents of one split of a `corpora:` block, in a fixed order, without empty ones.
+
+    `position` says as JSON how far the source has been read; given to another one of the same
+    block and split, that goes on behind. `empty` counts what held white space alone.
+    """
+
+    def __init__(self, source: Mapping, split: str, position: object = None):
+        self._texts, self._share = _texts(source, split, position)
+        self._held_out, self.empty = split == "validation", 0
+
+    @property
+    def position(self) -> object:
+        """How far the source has been read."""
+        return self._texts.position
+
+    def __iter__(self) -> Iterator[str]:
+        for text in self._texts:
+            if not text.strip():
+                self.empty += 1
+            elif self._share is None or in_validation(text, self._share) == self._held_out:
+                yield text
 
 
-@dataclass(frozen=True)
-class HubDataset:
-    """A data set on the hub, pinned to a commit. Without a validation split one is hashed out."""
+class CountedTexts:
+    """Texts that are read from their beginning, whose position is their number."""
 
-    path: str
-    revision: str
-    name: str | None = None
-    has_validation: bool = True
+    def __init__(self, texts: Iterable[str], position: int | None = None):
+        self._texts, self.position = texts, position or 0
 
-
-HUB = {
-    "tinystories": HubDataset("roneneldan/TinyStories", "f54c09fd23315a6f9c86f9dc80f725de7d8f9c64"),
-    "fineweb_edu": HubDataset(
-        "HuggingFaceFW/fineweb-edu",
-        "87f09149ef4734204d70ed1d046ddc9ca3f2b8f9",
-        name="sample-10BT",
-        has_validation=False,
-    ),
-    "wikitext2": HubDataset(
-        "Salesforce/wikitext",
-        "b08601e04326c79dfdd32d625aee71d232d685c3",
-        name="wikitext-2-raw-v1",
-    ),
-}
+    def __iter__(self) -> Iterator[str]:
+        for text in islice(self._texts, self.position, None):
+            self.position += 1
+            yield text
 
 
-def documents(source: Mapping, split: str) -> Iterator[str]:
-    """Documents of one split of a `corpora:` block, in a fixed order, without empty ones."""
+def _texts(source: Mapping, split: str, position) -> tuple[HubTexts | CountedTexts, float | None]:
+    """All texts from which a split is taken, and the share of them that is held out by hash."""
     kind = source["source"]
     if kind == "stories":
-        stream = stories(source.get("seed", 0), split)
-    elif kind == "arithmetic":
-        stream = problems(source, split)
-    elif kind == "files":
-        stream = _files(source, split)
-    else:
-        stream = _hub(HUB[kind], source, split)
-    return (text for text in stream if text.strip())
+        return CountedTexts(stories(source.get("seed", 0), split), position), None
+    if kind == "arithmetic":
+        return CountedTexts(problems(source, split), position), None
+    if kind == "files":
+        key = split if (own_split := bool(source.get("validation"))) else "train"
+        texts = _read_files(source[key], key, source)
+        share = None if own_split else source.get("validation_share", 0.1)
+        return CountedTexts(texts, position), share
+    dataset = replace(HUB[kind], name=source.get("subset", HUB[kind].name))
+    on_hub = split if dataset.has_validation else "train"
+    share = None if dataset.has_validation else source.get("validation_share", 0.001)
+    return HubTexts(lambda: open_hub(dataset, on_hub), dataset, position), share
 
 
 def document_hash(text: str) -> bytes:
@@ -73,11 +83,6 @@ def document_hash(text: str) -> bytes:
 def in_validation(text: str, share: float) -> bool:
     """Whether a document without a given split belongs to the validation split."""
     return int.from_bytes(document_hash(text)[:8], "big") % HASH_BUCKETS < share * HASH_BUCKETS
-
-
-def _split_by_hash(texts: Iterator[str], split: str, share: float) -> Iterator[str]:
-    wanted = split == "validation"
-    return (text for text in texts if in_validation(text, share) == wanted)
 
 
 def matching_files(patterns: list[str], key: str) -> list[Path]:
@@ -91,15 +96,8 @@ def matching_files(patterns: list[str], key: str) -> list[Path]:
     return [Path(path) for path in sorted(paths)]
 
 
-def _files(source: Mapping, split: str) -> Iterator[str]:
-    own_split = bool(source.get("validation"))
-    key = split if own_split else "train"
-    texts = _read_files(matching_files(source[key], f"corpora: {key}"), source)
-    return texts if own_split else _split_by_hash(texts, split, source.get("validation_share", 0.1))
-
-
-def _read_files(paths: list[Path], source: Mapping) -> Iterator[str]:
-    for path in paths:
+def _read_files(patterns: list[str], key: str, source: Mapping) -> Iterator[str]:
+    for path in matching_files(patterns, f"corpora: {key}"):
         reader = READERS.get(path.suffix)
         if reader is None:
             raise CorpusError(f"file {str(path)!r}: allowed: {', '.join(READERS)}")
@@ -153,7 +151,7 @@ def _read_parquet(path: Path, source: Mapping) -> Iterator[str]:
                 for text in batch.column(0).to_pylist():
                     yield _text(text, path, column)
     except (pa.ArrowException, OSError, IndexError) as error:  # a damaged footer raises any of them
-        raise CorpusError(f"file {str(path)!r} is no readable parquet: {_line(error)}") from None
+        raise CorpusError(f"file {str(path)!r} is no readable parquet: {one_line(error)}") from None
 
 
 def _text(value: object, path: Path, column: str) -> str:
@@ -170,45 +168,3 @@ READERS: dict[str, Callable[[Path, Mapping], Iterator[str]]] = {
     ".jsonl": _read_jsonl,
     ".parquet": _read_parquet,
 }
-
-
-def _hub(dataset: HubDataset, source: Mapping, split: str) -> Iterator[str]:
-    """Stream a hub data set; after a fault of the network go on behind the last document."""
-    on_hub = split if dataset.has_validation else "train"
-    texts = _with_retries(lambda: _open_hub(dataset, on_hub), dataset)
-    if dataset.has_validation:
-        return texts
-    return _split_by_hash(texts, split, source.get("validation_share", 0.001))
-
-
-def _open_hub(dataset: HubDataset, split: str):
-    from datasets import load_dataset
-    from huggingface_hub.utils import logging
-
-    logging.set_verbosity_error()  # one line of ours says it at the end
-    return load_dataset(
-        dataset.path, name=dataset.name, split=split, revision=dataset.revision, streaming=True
-    )
-
-
-def _with_retries(open_stream: Callable, dataset: HubDataset, pause: float = 1.0) -> Iterator[str]:
-    done = failures = 0
-    while True:
-        try:
-            for row in open_stream().skip(done):
-                yield row["text"]
-                done, failures = done + 1, 0
-            return
-        except Exception as error:  # datasets, httpx and fsspec each raise classes of their own
-            failures += 1
-            if not done or failures > RETRIES:
-                raise CorpusError(
-                    f"the hub does not give {dataset.path} ({_line(error)}); without a hub choose "
-                    "a corpus whose source is stories (built in) or files"
-                ) from None
-            time.sleep(pause * 2 ** (failures - 1))
-
-
-def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:120]}"

@@ -1,20 +1,20 @@
-"""Token shards: flat files of token ids, described by JSON and read by memory map.
+"""Token shards: flat files of token ids, described by JSON and read by memory map as one.
 
 A batch depends only on (seed, step): whoever asks for a step gets the same windows, whatever was
 trained before it.
 """
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from bitnet.config import refuse
 from bitnet.files import sha256, whole_file
+from bitnet.parts import intact
 from bitnet.tokenizer import Tokenizer
 
-DOCUMENTS_AT_ONCE = 512
+CHARACTERS_AT_ONCE = 1_000_000  # encoded together: a list of ids takes 30 times its text
 
 
 def write_shard(texts: Iterable[str], tokenizer: Tokenizer, path: str | Path) -> dict:
@@ -22,7 +22,7 @@ def write_shard(texts: Iterable[str], tokenizer: Tokenizer, path: str | Path) ->
     dtype = np.dtype(np.uint16 if tokenizer.vocab_size <= 2**16 else np.uint32)
     tokens = size = documents = 0
     with whole_file(path) as beside, beside.open("wb") as file:
-        for batch in _chunks(texts, DOCUMENTS_AT_ONCE):
+        for batch in _chunks(texts):
             for text, ids in zip(batch, tokenizer.encode_documents(batch), strict=True):
                 np.asarray(ids, dtype=dtype).tofile(file)
                 tokens += len(ids)
@@ -40,27 +40,65 @@ def write_shard(texts: Iterable[str], tokenizer: Tokenizer, path: str | Path) ->
     }
 
 
-def _chunks(texts: Iterable[str], size: int) -> Iterator[list[str]]:
-    stream = iter(texts)
-    while batch := list(islice(stream, size)):
+def as_split(shards: Sequence[Mapping]) -> dict:
+    """The description of a split that several shards hold, in their order."""
+    totals = {key: sum(shard[key] for shard in shards) for key in ("tokens", "bytes", "documents")}
+    return {**totals, "shards": [*shards]}
+
+
+def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Documents in lists that hold so much that more would not be faster, and no more."""
+    batch, size = [], 0
+    for text in texts:
+        batch.append(text)
+        if (size := size + len(text)) >= CHARACTERS_AT_ONCE:
+            yield batch
+            batch, size = [], 0
+    if batch:
         yield batch
 
 
-def open_shard(folder: str | Path, shard: dict, vocab_size: int | None = None) -> np.ndarray:
-    """Token ids (tokens,) of a described shard, memory-mapped.
+def open_shard(folder: str | Path, split: Mapping, vocab_size: int | None = None):
+    """Token ids (tokens,) of a described split, memory-mapped: an array, or JoinedShards of many.
 
-    The whole file is read once: ValueError where a byte differs from what was written, or where an
-    id is not below `vocab_size`.
+    Every file is read once: ValueError where a byte differs from what was written, or where an id
+    is not below `vocab_size`.
     """
-    path, dtype = Path(folder) / shard["file"], np.dtype(shard["dtype"])
-    if not path.is_file():
-        raise ValueError(f"shard {str(path)!r} is missing; run again with --forcerun shards")
-    if sha256(path) != shard["sha256"]:
-        raise ValueError(f"shard {str(path)!r} is damaged; run again with --forcerun shards")
-    tokens = np.memmap(path, dtype=dtype, mode="r")
+    opened = [_open_file(folder, shard, vocab_size) for shard in split["shards"]]
+    return opened[0] if len(opened) == 1 else JoinedShards(opened)
+
+
+def _open_file(folder: str | Path, shard: Mapping, vocab_size: int | None) -> np.ndarray:
+    path = intact(folder, shard, "shards")
+    tokens = np.memmap(path, dtype=shard["dtype"], mode="r")
     if vocab_size is not None and (largest := int(tokens.max(initial=0))) >= vocab_size:
         raise refuse(f"a token id of {str(path)!r}", largest, f"below vocab_size = {vocab_size}")
     return tokens
+
+
+class JoinedShards:
+    """Shards one after the other, read as if they were one array (tokens,)."""
+
+    def __init__(self, shards: Sequence[np.ndarray]):
+        self._shards = shards
+        self._ends = np.cumsum([len(shard) for shard in shards])
+        self.dtype = shards[0].dtype
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, index) -> np.ndarray:
+        """Ids at a slice or at an array of places; IndexError outside 0 to len - 1."""
+        if isinstance(index, slice):
+            index = np.arange(*index.indices(len(self)))
+        index = np.asarray(index)
+        if index.size and not 0 <= index.min() <= index.max() < len(self):
+            raise IndexError(f"a place outside 0 to {len(self) - 1}")
+        found, owners = np.empty(index.shape, self.dtype), self._ends.searchsorted(index, "right")
+        for owner in np.unique(owners):
+            here, shard = owners == owner, self._shards[owner]
+            found[here] = shard[index[here] - (self._ends[owner] - len(shard))]
+        return found
 
 
 def batch(

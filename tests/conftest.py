@@ -16,7 +16,7 @@ from hypothesis import settings
 
 from bitnet.files import sha256, write_json
 from bitnet.manifest import make_manifest
-from bitnet.shards import write_shard
+from bitnet.shards import as_split, write_shard
 from bitnet.stories import stories
 from bitnet.tokenizer import Tokenizer, train_tokenizer
 
@@ -71,8 +71,8 @@ def stories_data(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
         "corpus": "stories",
         "vocab_size": tokenizer.vocab_size,
         "tokenizer_sha256": sha256(folder / "tokenizer.model"),
-        "train": write_shard(train, tokenizer, folder / "train.bin"),
-        "validation": write_shard(validation, tokenizer, folder / "validation.bin"),
+        "train": as_split([write_shard(train, tokenizer, folder / "train.bin")]),
+        "validation": as_split([write_shard(validation, tokenizer, folder / "validation.bin")]),
     }
     manifest = make_manifest(folder, shards, tokenizer, 32)
     write_json(folder / "shards.json", shards)

@@ -23,7 +23,7 @@ def copy_project(to: Path) -> Path:
     return to
 
 
-def call(folder: Path, *arguments: str, env=None) -> subprocess.CompletedProcess:
+def call(folder: Path, *arguments: str, env=None, timeout=300) -> subprocess.CompletedProcess:
     """Run a command there, whatever it comes to."""
     return subprocess.run(
         arguments,
@@ -31,7 +31,7 @@ def call(folder: Path, *arguments: str, env=None) -> subprocess.CompletedProcess
         env=env or ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=timeout,
     )
 
 

@@ -22,7 +22,7 @@ from bitnet.arithmetic import (
 )
 from bitnet.arithmetic_report import complaints, judge, markdown, scores
 from bitnet.characters import train_characters
-from bitnet.corpora import documents
+from bitnet.corpora import Documents
 from bitnet.tokenizer import Tokenizer
 
 FULL = {"source": "arithmetic", "seed": 0}
@@ -40,7 +40,7 @@ def parsed(text: str) -> tuple[int, str, int, int]:
 def test_every_problem_is_right_by_pythons_own_arithmetic(source):
     largest = source.get("largest_operand", 100)
     kinds = Counter()
-    for text in islice(documents(source, "train"), 5000):
+    for text in islice(Documents(source, "train"), 5000):
         a, op, b, c = parsed(text)
         assert 0 <= a <= largest and 0 <= b <= largest
         right = {"+": a + b, "-": a - b, "×": a * b, "÷": a // b if b else None}[op]

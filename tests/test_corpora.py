@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitnet.corpora import CorpusError, document_hash, documents, in_validation
+from bitnet.corpora import CorpusError, Documents, document_hash, in_validation
 
 TEXTS = ["One day, a cat\nsat down.", "Émile a dit « oui » 🙂", "Third, with  two spaces "]
 ROOT = Path(__file__).parents[1]
@@ -39,7 +39,7 @@ def read(*paths: Path, split: str = "train", **others) -> list[str]:
     """Documents of files whose validation split is given too: nothing is held out by hash."""
     patterns = [str(path) for path in paths]
     source = {"source": "files", "train": patterns, "validation": patterns, **others}
-    return list(documents(source, split))
+    return list(Documents(source, split))
 
 
 def refusal(*paths: Path, **others) -> str:
@@ -109,11 +109,11 @@ def test_null_is_an_empty_document(tmp_path):
 
 def test_the_stories_have_two_different_endless_splits():
     train, validation = (
-        list(islice(documents({"source": "stories"}, split), 20))
+        list(islice(Documents({"source": "stories"}, split), 20))
         for split in ("train", "validation")
     )
     assert len({*train, *validation}) == 40
-    assert train != list(islice(documents({"source": "stories", "seed": 1}, "train"), 20))
+    assert train != list(islice(Documents({"source": "stories", "seed": 1}, "train"), 20))
 
 
 # --- real files ---
@@ -153,11 +153,11 @@ def test_the_same_real_documents_come_out_of_every_kind_of_file(real_data, name,
 def test_without_validation_files_the_splits_are_disjoint_and_lose_nothing(tmp_path):
     texts = [f"document {i}" for i in range(3000)]
     source = {"source": "files", "train": [str(write_jsonl(tmp_path / "a.jsonl", texts))]}
-    train, validation = (list(documents(source, split)) for split in ("train", "validation"))
+    train, validation = (list(Documents(source, split)) for split in ("train", "validation"))
     assert not set(train) & set(validation)
     assert sorted(train + validation) == sorted(texts)
     assert 300 * 0.8 < len(validation) < 300 * 1.2  # a tenth; five standard deviations
-    assert validation == list(documents(source, "validation"))
+    assert validation == list(Documents(source, "validation"))
 
 
 def test_a_document_keeps_its_split_whatever_stands_around_it(tmp_path):
@@ -165,7 +165,7 @@ def test_a_document_keeps_its_split_whatever_stands_around_it(tmp_path):
     whole = {"source": "files", "train": [str(write_jsonl(tmp_path / "a.jsonl", texts))]}
     half = {"source": "files", "train": [str(write_txt(tmp_path / "b.txt", texts[::-2]))]}
     for split in ("train", "validation"):
-        assert set(documents(half, split)) == set(documents(whole, split)) & set(texts[::-2])
+        assert set(Documents(half, split)) == set(Documents(whole, split)) & set(texts[::-2])
 
 
 def test_given_validation_files_are_the_validation_split(tmp_path):
@@ -176,8 +176,8 @@ def test_given_validation_files_are_the_validation_split(tmp_path):
         "train": [str(tmp_path / "train.txt")],
         "validation": [str(tmp_path / "validation.txt")],
     }
-    assert list(documents(source, "train")) == ["a", "b"]
-    assert list(documents(source, "validation")) == ["c"]
+    assert list(Documents(source, "train")) == ["a", "b"]
+    assert list(Documents(source, "validation")) == ["c"]
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.floats(0, 1))
@@ -266,5 +266,5 @@ def test_a_pattern_without_a_match_is_refused_with_its_key(tmp_path):
     assert refusal(path, Path(nothing)) == f"corpora: train {allowed}"
     source = {"source": "files", "train": [str(path)], "validation": [nothing]}
     with pytest.raises(CorpusError) as caught:
-        list(documents(source, "validation"))
+        list(Documents(source, "validation"))
     assert str(caught.value) == f"corpora: validation {allowed}"

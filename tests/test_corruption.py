@@ -26,7 +26,7 @@ from tests.project import ENVIRONMENT, ROOT, call
 from workflow.scripts import train
 from workflow.scripts.cli import run
 
-MUTATIONS = 28  # of each of 18 files
+MUTATIONS = 28  # of each of 17 files
 BEGUN_ANEW = re.compile(r"h16\.state.*: starting over|starting over: .*h16\.state")
 
 
@@ -44,7 +44,6 @@ def read_weights(_: list[str]) -> None:
 
 
 STORIES = '{"source":"stories","seed":0,"train_bytes":200000,"validation_bytes":40000}'
-TEXT = "--train {0}train.parquet --validation {0}validation.parquet"
 MODEL = "--tokenizer tokenizer.model"
 RECORD = ".provenance.json"
 VERDICT = "--csv out/verdict.csv --markdown out/verdict.md"
@@ -56,9 +55,9 @@ HEADLINE = '{"hidden_size":16,"optimizer":"adamw","weights":"ternary"}'
 QUESTION = f'{{"treatment":0,"control":0.1,"headline":{HEADLINE}}}'
 # Every step of the pipeline, in order; each reads what lies in its folder and writes to out/.
 COMMANDS = f"""
-text: text --source {STORIES} {TEXT.format("out/")}
-tokenizer: tokenizer --text train.parquet --vocab-size 512 --output out/tokenizer.model
-shards: shards {TEXT.format("")} {MODEL} --output out/shards.json
+text: text --source {STORIES} --output out/text.json
+tokenizer: tokenizer --text text.json --vocab-size 512 --output out/tokenizer.model
+shards: shards --text text.json {MODEL} --output out/shards.json
 manifest: manifest --shards shards.json {MODEL} --sequence-length 32 --output out/manifest.json
 references: references --manifest manifest.json --output out/references.json
 trunk: {TRAIN} --recipe {recipe(None)} --output out/h16
@@ -73,11 +72,11 @@ own: tokenizer --model own.model --vocab-size 512 --output out/own.model
 """
 STEPS = dict(line.split(": ") for line in COMMANDS.strip().splitlines())
 READS = {
-    "tokenizer": "train.parquet train.parquet.json",
-    "shards": "validation.parquet validation.parquet.json tokenizer.model",
+    "tokenizer": "train-00000.parquet text.json",
+    "shards": "validation-00000.parquet tokenizer.model",
     "manifest": "tokenizer.model.json shards.json",
-    "references": "train.bin",
-    "trunk": "validation.bin h16.state",
+    "references": "train-00000.bin",
+    "trunk": "validation-00000.bin h16.state",
     "branch0": "h16.trunk.safetensors",
     "table0": f"manifest.json references.json h16_wd0.{SEEN}",
     "verdict": f"h16_wd0.csv h16_wd0{RECORD}",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bitnet import ngrams, probe
 from bitnet.manifest import make_manifest
 from bitnet.references import make_references
-from bitnet.shards import open_shard, write_shard
+from bitnet.shards import as_split, open_shard, write_shard
 from bitnet.stories import stories
 from bitnet.tokenizer import Tokenizer, train_tokenizer
 from tests.test_tokenizer import one_line
@@ -166,8 +166,10 @@ def test_the_stories_are_not_blind(tmp_path):
     tokenizer = Tokenizer(tmp_path / "t.model")
     shards = {
         "vocab_size": 1024,
-        "train": write_shard(train, tokenizer, tmp_path / "train.bin"),
-        "validation": write_shard(validation[:75], tokenizer, tmp_path / "validation.bin"),
+        "train": as_split([write_shard(train, tokenizer, tmp_path / "train.bin")]),
+        "validation": as_split(
+            [write_shard(validation[:75], tokenizer, tmp_path / "validation.bin")]
+        ),
     }
     found = make_references(tmp_path, make_manifest(tmp_path, shards, tokenizer, 32))
     assert found["blind"] is False
@@ -180,12 +182,9 @@ def token_set(folder, tokenizer, train: np.ndarray, validation: np.ndarray) -> d
     for split, tokens in (("train", train), ("validation", validation)):
         raw = tokens.astype(np.uint16).tobytes()
         (folder / f"{split}.bin").write_bytes(raw)
-        shards[split] = {
-            "file": f"{split}.bin",
-            "sha256": hashlib.sha256(raw).hexdigest(),
-            "dtype": "uint16",
-            "tokens": len(tokens),
-        }
+        shard = {"file": f"{split}.bin", "sha256": hashlib.sha256(raw).hexdigest()}
+        shard |= {"dtype": "uint16", "tokens": len(tokens), "bytes": 0, "documents": 0}
+        shards[split] = as_split([shard])
     return shards
 
 

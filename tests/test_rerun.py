@@ -320,7 +320,7 @@ def test_a_damaged_file_is_made_again_as_its_refusal_says(built):
     # A shard: run again with --forcerun shards.
     (project / target).unlink()
     (project / "models/quick/h16_wd0.observations.safetensors").unlink()
-    [shard] = project.glob("data/stories/*/train.bin")
+    [shard] = project.glob("data/stories/*/train-00000.bin")
     flip_middle(shard)
     [line] = errors(project, target, *tiny)
     assert f"{shard.relative_to(project)}' is damaged" in line

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitnet.files import whole_file
-from bitnet.shards import batch, open_shard, write_shard
+from bitnet.shards import as_split, batch, open_shard, write_shard
 from tests.test_tokenizer import NASTY, one_line
 
 
@@ -30,7 +30,7 @@ def test_a_shard_holds_each_document_between_begin_and_end(tmp_path, stories_dat
         "bytes": 7 + (5 + 1 + 4 + 1 + 3) + 5,  # the emoji has four bytes
         "documents": 3,
     }
-    assert open_shard(tmp_path, shard).tolist() == expected
+    assert open_shard(tmp_path, as_split([shard])).tolist() == expected
 
 
 def test_writing_twice_gives_the_same_shard_bit_for_bit(tmp_path, stories_data):
@@ -53,15 +53,15 @@ def test_a_shard_cut_off_grown_changed_or_gone_is_refused(tmp_path, stories_data
     if change is not None:
         (tmp_path / "a.bin").write_bytes(change(raw))
     with pytest.raises(ValueError) as caught:
-        open_shard(tmp_path, shard)
+        open_shard(tmp_path, as_split([shard]))
     assert f"a.bin' is {'missing' if change is None else 'damaged'}" in one_line(caught)
 
 
 def test_a_shard_with_ids_that_the_model_has_no_embedding_for_is_refused(tmp_path, stories_data):
     shard = write_shard(["One day"], stories_data.tokenizer, tmp_path / "a.bin")
-    largest = int(open_shard(tmp_path, shard, 512).max())
+    largest = int(open_shard(tmp_path, as_split([shard]), 512).max())
     with pytest.raises(ValueError) as caught:
-        open_shard(tmp_path, shard, largest)
+        open_shard(tmp_path, as_split([shard]), largest)
     assert f"is {largest}; allowed: below vocab_size = {largest}" in one_line(caught)
 
 

@@ -11,7 +11,7 @@ import yaml
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
-from bitnet import corpora, plan, provenance, records, runs, studies
+from bitnet import corpora, parts, plan, provenance, records, runs, studies
 from bitnet.check import check
 from bitnet.config import Recipe
 from bitnet.reader import read_config
@@ -103,6 +103,13 @@ def study_results(name, corpus=None):
     return [*lists, *figures(scope, study.figures()), *tables_of(name, corpus)]
 
 
+def study_data(name):
+    """Files without which nothing of a study needs a network: its data, ready to be trained on."""
+    study = refused(studies.Study.of, config, name, config.get("corpus"))
+    encoded = f"data/{study.corpus}/{study.tokenizer}"
+    return [f"{encoded}/{kind}{study.sequence_length}.json" for kind in ("manifest", "references")]
+
+
 def experiment_results(scope, kind):
     """Files that say how an experiment went: a report, its numbers, its figure."""
     lists = [f"results/{scope}{kind}.{suffix}" for suffix in ("md", "csv", "provenance.json")]
@@ -192,6 +199,12 @@ def text_source(wildcards):
     return json.dumps(config["corpora"][wildcards.corpus], sort_keys=True)
 
 
+def text_parts(wildcards):
+    """Files of a corpus's training text at most: so many can be encoded at once."""
+    source = json.loads(text_source(wildcards))
+    return -(-source["train_bytes"] // source.get("part_bytes", parts.PART_BYTES))
+
+
 def text_files(wildcards):
     """Files that a corpus of files is read from."""
     source = json.loads(text_source(wildcards))
@@ -216,20 +229,21 @@ def tokenizer_settings(wildcards):
 
 
 def tokenizer_origin(wildcards):
-    """File that a tokenizer is trained on or taken from, and what describes it."""
+    """What a tokenizer is trained on or taken from; nothing where an installed package has it."""
     kind, _ = tokenizer_settings(wildcards)
-    text = f"data/{wildcards.corpus}/train.parquet"
     if kind in studies.TRAINED:
-        return [text, f"{text}.json"]
+        return f"data/{wildcards.corpus}/text.json"
+    if kind == "mistral":
+        return []
     if not Path(kind).is_file():
-        kinds = ", ".join(studies.TRAINED)
+        kinds = ", ".join([*studies.TRAINED, "mistral"])
         sys.exit(f"error: tokenizer is {kind!r}; allowed: {kinds}, or the path of a file")
-    return [kind]
+    return kind
 
 
 def tokenizer_flag(wildcards):
-    """How the script is told what that file is."""
-    flags = {"bpe": "--text", "characters": "--characters"}
+    """How the script is told what that is."""
+    flags = {"bpe": "--text", "characters": "--characters", "mistral": "--mistral"}
     return flags.get(tokenizer_settings(wildcards)[0], "--model")
 
 

@@ -1,13 +1,19 @@
-# text -> tokenizer -> shards -> manifest -> references: one folder a corpus, one below it a tokenizer
+# text -> tokenizer -> shards -> manifest -> references: one folder a corpus, one below it a tokenizer.
+# Text and shards lie in files of bounded size beside the JSON that describes them. Snakemake is not
+# told of those: it would delete the whole ones of an interrupted job.
+
+
+rule data:
+    input:
+        study_data(STUDY),
+    localrule: True
 
 
 rule text:
     input:
         text_files,
     output:
-        train="data/{corpus}/train.parquet",
-        validation="data/{corpus}/validation.parquet",
-        descriptions=multiext("data/{corpus}/", "train.parquet.json", "validation.parquet.json"),
+        "data/{corpus}/text.json",
     log:
         "logs/data/{corpus}.text.log",
     params:
@@ -16,8 +22,8 @@ rule text:
     message:
         "Text of the corpus {wildcards.corpus}"
     shell:
-        "python -m workflow.scripts.text --source {params.source:q} --train {output.train}"
-        " --validation {output.validation} --log {log}"
+        "python -m workflow.scripts.text --source {params.source:q} --output {output}"
+        " --code {params.code} --log {log}"
 
 
 rule tokenizer:
@@ -35,31 +41,28 @@ rule tokenizer:
     message:
         "Tokenizer {wildcards.tokenizer} of {wildcards.corpus}"
     shell:
-        "python -m workflow.scripts.tokenizer {params.origin} {input[0]} --output {output.model}"
+        "python -m workflow.scripts.tokenizer {params.origin} {input} --output {output.model}"
         " --vocab-size {params.vocab_size} --log {log}"
 
 
 rule shards:
     input:
-        train="data/{corpus}/train.parquet",
-        validation="data/{corpus}/validation.parquet",
-        descriptions=multiext("data/{corpus}/", "train.parquet.json", "validation.parquet.json"),
+        text="data/{corpus}/text.json",
         tokenizer="data/{corpus}/{tokenizer}/tokenizer.model",
         tokenizer_description="data/{corpus}/{tokenizer}/tokenizer.model.json",
     output:
-        description="data/{corpus}/{tokenizer}/shards.json",
-        train="data/{corpus}/{tokenizer}/train.bin",
-        validation="data/{corpus}/{tokenizer}/validation.bin",
+        "data/{corpus}/{tokenizer}/shards.json",
     log:
         "logs/data/{corpus}.{tokenizer}.shards.log",
+    threads: text_parts
     params:
         code=code("shards"),
     message:
         "Token shards of {wildcards.corpus}"
     shell:
-        "python -m workflow.scripts.shards --train {input.train} --validation {input.validation}"
-        " --tokenizer {input.tokenizer} --corpus {wildcards.corpus}"
-        " --output {output.description} --log {log}"
+        "python -m workflow.scripts.shards --text {input.text}"
+        " --tokenizer {input.tokenizer} --corpus {wildcards.corpus} --processes {threads}"
+        " --output {output} --code {params.code} --log {log}"
 
 
 rule manifest:

@@ -30,11 +30,8 @@ def study_source(wildcards):
 
 
 def study_text(wildcards):
-    """Text of both splits of a study, and what describes it."""
-    splits = [
-        f"data/{study_of(wildcards).corpus}/{name}.parquet" for name in ("train", "validation")
-    ]
-    return [*splits, *(f"{split}.json" for split in splits)]
+    """What describes the text of a study."""
+    return f"data/{study_of(wildcards).corpus}/text.json"
 
 
 def trunk_weights(wildcards):
@@ -117,7 +114,7 @@ rule samples:
         "python -m workflow.scripts.samples --trunk {input.trunk} --weights {input.weights}"
         " --observations {input.observations} --manifest {input.manifest}"
         " --references {input.references} --tokenizer {input.tokenizer[0]}"
-        " --train {input.text[0]} --validation {input.text[1]} --source {params.source:q}"
+        " --text {input.text} --source {params.source:q}"
         " --device {resources.device} --output {output} --code {params.code} --log {log}"
 
 

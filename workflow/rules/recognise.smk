@@ -62,7 +62,7 @@ def run_inputs(wildcards):
         "references": references(wildcards),
     }
     outputs = {
-        "text": [f"data/{study.corpus}/train.parquet"],
+        "text": [f"data/{study.corpus}/text.json"],
         "tokenizer": [f"{encoded}/tokenizer.model"],
         "shards": [f"{encoded}/shards.json"],
         "manifest": [inputs["manifest"]],

@@ -4,10 +4,11 @@
 def announce(workflow):
     """How many trainings there are to do, and about how long they take."""
     jobs = [job for job in workflow.dag.needrun_jobs() if job.rule.name in ("trunk", "branch")]
-    gpu = has_cuda()
     slots = [job.resources.get("gpu", 0) for job in jobs]
-    at_once = max(1, workflow.cores or 1)
-    if gpu and any(slots):
+    cluster = workflow.non_local_exec  # where this machine's cores and GPUs say nothing
+    gpu = any(slots) if cluster else has_cuda()
+    at_once = max(1, workflow.resource_settings.nodes if cluster else workflow.cores)
+    if gpu and any(slots) and not cluster:
         at_once = min(at_once, int(workflow.global_resources.get("gpu", 1)))
     found = [Recipe.from_json(job.params.recipe) for job in jobs]
     watching = "\nhow far each is: python -m workflow.scripts.watch --every 5" if jobs else ""

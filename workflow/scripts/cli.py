@@ -3,10 +3,9 @@
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-from bitnet.files import damaged, verify
 from bitnet.progress import ERROR
 from bitnet.provenance import code_fingerprint
 
@@ -69,17 +68,3 @@ def log_to(path: str | None) -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     log.handlers, log.propagate = [handler], False
     log.setLevel(logging.INFO)
-
-
-def read_text(path: str | Path) -> Iterator[str]:
-    """Documents of a text file that the script `text` wrote, its checksum verified."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    verify(path)  # the checksums of parquet's pages leave out its headers and its footer
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=1024, columns=["text"]):
-                yield from batch.column(0).to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise damaged(path, str(error).split("\n")[0]) from None

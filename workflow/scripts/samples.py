@@ -4,7 +4,7 @@
         --weights models/tinystories/h512_wd0.safetensors \\
         --observations models/tinystories/h512_wd0.observations.safetensors \\
         --manifest manifest128.json --references references128.json --tokenizer tokenizer.model \\
-        --train train.parquet --validation validation.parquet --output h512_wd0.samples.json
+        --text text.json --output h512_wd0.samples.json
 
 With --source of the built-in stories, sentences are also parsed by their grammar, and the exact
 probability of held-out stories gives the best possible loss.
@@ -28,9 +28,10 @@ from bitnet.stories_report import END, HELD_OUT
 from bitnet.story_parser import Parser
 from bitnet.story_quality import best_possible, measured
 from bitnet.tensors import load_tensors
+from bitnet.text_parts import read_text
 from bitnet.tokenizer import open_tokenizer
 from bitnet.transformer import Transformer
-from workflow.scripts.cli import code_of, flags, log, parsed, read_text, run
+from workflow.scripts.cli import code_of, flags, log, parsed, run
 
 PROMPTS = ("Once upon a time", "One", "")  # "": from the start of a document
 STORIES, MOST_TOKENS = 100, 400  # drawn from each model, and of each story at most
@@ -49,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
             raise ValueError(f"{path} is of other data than {args.manifest}; delete it, run again")
     source = json.loads(args.source)
     parser = Parser(default_grammar()) if source.get("source") == "stories" else None
-    held_out = list(islice(read_text(args.validation), STORIES))
+    held_out = list(islice(read_text(args.text, "validation"), STORIES))
     told: dict[str, list[dict]] = {HELD_OUT: [{"text": t, "ended": True} for t in held_out]}
     greedy: dict[str, list[str]] = {}
     chance = Sampling(temperature=1.0, seed=trained["recipe"]["training"]["seed"])
@@ -78,7 +79,7 @@ def main(argv: list[str] | None = None) -> None:
         "prompts": PROMPTS,
         "greedy": greedy,
         "drawn": {name: [one["text"] for one in found[:SHOWN]] for name, found in told.items()},
-        "quality": measured(told, read_text(args.train), parser),
+        "quality": measured(told, read_text(args.text, "train"), parser),
         "best_possible": best_possible(held_out, parser),
         "weights": latent_weights(arrays) if not trained["diverged"] else {},
     }
@@ -94,8 +95,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--manifest", required=True, help="manifest it was trained on")
     parser.add_argument("--references", required=True, help="what count models reach there")
     parser.add_argument("--tokenizer", required=True, help="its tokenizer")
-    parser.add_argument("--train", required=True, help="parquet file of training text")
-    parser.add_argument("--validation", required=True, help="parquet file of held-out text")
+    parser.add_argument("--text", required=True, help="JSON file that describes the text")
     parser.add_argument("--source", default="{}", help="its block of corpora, as JSON")
     parser.add_argument("--device", default="auto", help="where to write them")
     parser.add_argument("--output", required=True, help="JSON file to write")

@@ -95,18 +95,18 @@ def prepare(args: argparse.Namespace, source: str) -> Path:
     digest = hashlib.sha256(source.encode()).hexdigest()[:12]
     folder = Path(args.work) / f"{args.corpus}-{digest}"
     encoded = folder / f"bpe{args.vocab_size}"
-    files = {split: str(folder / f"{split}.parquet") for split in ("train", "validation")}
-    model, described = encoded / "tokenizer.model", encoded / "shards.json"
+    taken, described = folder / "text.json", encoded / "shards.json"
+    model = encoded / "tokenizer.model"
     result = encoded / f"manifest{args.sequence_length}.json"
-    splits = ["--train", files["train"], "--validation", files["validation"]]
-    if not all(Path(file).exists() for file in files.values()):
-        text.main(["--source", source, *splits])
+    if not taken.exists():
+        text.main(["--source", source, "--output", str(taken)])
     size = ["--vocab-size", str(args.vocab_size)]
     if not model.exists():
-        tokenizer.main(["--text", files["train"], *size, "--output", str(model)])
+        tokenizer.main(["--text", str(taken), *size, "--output", str(model)])
     pieces = ["--tokenizer", str(model)]
     if not described.exists():
-        shards.main([*splits, *pieces, "--corpus", args.corpus, "--output", str(described)])
+        named = ["--corpus", args.corpus, "--output", str(described)]
+        shards.main(["--text", str(taken), *pieces, *named])
     if not result.exists():
         length = ["--sequence-length", str(args.sequence_length)]
         manifest.main(["--shards", str(described), *pieces, *length, "--output", str(result)])

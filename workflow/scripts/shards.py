@@ -1,44 +1,78 @@
-"""Encode text into token shards and describe them.
+"""Encode text into token shards, one for each of its files, and describe them.
 
-    python -m workflow.scripts.shards --train train.parquet --validation validation.parquet \\
-        --tokenizer tokenizer.model --output shards.json
+    python -m workflow.scripts.shards --text text.json --tokenizer tokenizer.model \\
+        --processes 8 --output shards.json
 
-writes train.bin and validation.bin beside the output.
+writes train-00000.bin, ..., validation-00000.bin, ... beside the output. Interrupted, the same
+command keeps the whole ones. How many processes there are changes nothing in them.
 """
 
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from bitnet.files import sha256, write_json
-from bitnet.shards import write_shard
+from bitnet.files import read_json, sha256, write_json
+from bitnet.parts import keep, kept, part_path, settle
+from bitnet.processes import in_processes
+from bitnet.shards import as_split, write_shard
+from bitnet.text_parts import read_text_part
 from bitnet.tokenizer import open_tokenizer
-from workflow.scripts.cli import flags, log, parsed, read_text, run
+from workflow.scripts.cli import code_of, flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write both shards, then their description."""
+    """Write the shards, then their description."""
     parser = flags(__doc__)
-    parser.add_argument("--train", required=True, help="parquet file of training text")
-    parser.add_argument("--validation", required=True, help="parquet file of held-out text")
+    parser.add_argument("--text", required=True, help="JSON file that describes the text")
     parser.add_argument("--tokenizer", required=True, help="SentencePiece .model")
     parser.add_argument("--corpus", default="", help="name of the corpus, for the record")
+    parser.add_argument("--processes", type=int, default=1, help="files encoded at once")
     parser.add_argument("--output", required=True, help="JSON file to write")
     args = parsed(parser, argv)
+    text, output = read_json(args.text), Path(args.output)
     tokenizer = open_tokenizer(args.tokenizer)
     described = {
         "corpus": args.corpus,
         "vocab_size": tokenizer.vocab_size,
         "tokenizer_sha256": sha256(args.tokenizer),
     }
+    making = {"tokenizer": described["tokenizer_sha256"], "code": code_of("shards", args.code)}
+    files = []
     for split in ("train", "validation"):
-        texts = tqdm(
-            read_text(getattr(args, split)), desc=f"{split} shard", unit="doc", disable=None
-        )
-        path = Path(args.output).with_name(f"{split}.bin")
-        described[split] = write_shard(texts, tokenizer, path)
-        log.info("%s: %s", split, described[split])
-    write_json(args.output, described)
+        began, parts = time.perf_counter(), text[split]["parts"]
+        work = Encode(Path(args.text).parent, output.parent, split, args.tokenizer, making)
+        found = in_processes(work, enumerate(parts), args.processes)
+        progress = tqdm(found, f"{split} shards", len(parts), unit="file", disable=None)
+        described[split] = made = as_split(list(progress))
+        files += [shard["file"] for shard in made["shards"]]
+        seconds, size = time.perf_counter() - began, made["bytes"] / 1e6
+        log.info("%s: %d tokens of %.1f MB in %.1f s", split, made["tokens"], size, seconds)
+    write_json(output, described)
+    settle(output.parent, ".bin", files)
+
+
+@dataclass(frozen=True)
+class Encode:
+    """Turn one part of a split's text into a shard, unless it is there already."""
+
+    text: Path
+    folder: Path
+    split: str
+    tokenizer: str
+    making: dict
+
+    def __call__(self, numbered: tuple[int, dict]) -> dict:
+        number, part = numbered
+        path = part_path(self.folder, self.split, number, ".bin")
+        key = {**self.making, "text": part["sha256"]}
+        shard = kept(path, key)
+        if shard is None:
+            texts = read_text_part(self.text, part)
+            shard = write_shard(texts, open_tokenizer(self.tokenizer), path)
+            keep(path, key, shard)
+        return shard
 
 
 if __name__ == "__main__":

@@ -1,79 +1,118 @@
-"""Take the text of a corpus, up to its caps, into two parquet files.
+"""Take the text of a corpus, up to its caps, into parquet files of bounded size.
 
     python -m workflow.scripts.text --source '{"source": "stories", "seed": 0, \\
-        "train_bytes": 8000000, "validation_bytes": 400000}' \\
-        --train train.parquet --validation validation.parquet
+        "train_bytes": 8000000, "validation_bytes": 400000}' --output text.json
 
-writes a .json beside each: its checksum.
+writes train-00000.parquet, ..., validation-00000.parquet, ... beside the output, which describes
+them. Interrupted, the same command goes on behind the last whole file.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain
+from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from bitnet.corpora import document_hash, documents
-from bitnet.files import sha256, whole_file, write_json
-from workflow.scripts.cli import flags, log, parsed, run
+from bitnet.corpora import Documents, document_hash
+from bitnet.files import write_json
+from bitnet.parts import PART_BYTES, keep, kept, part_path, settle
+from bitnet.text_parts import read_text_part, write_text_part
+from workflow.scripts.cli import code_of, flags, log, parsed, run
 
-SCHEMA = pa.schema([("text", pa.string())])
-ROWS = 1024  # documents of a row group
+# Signs of text decoded wrongly before it came here: kept, since any byte has a token, and counted.
+GARBLED = ("\ufffd", "\u00e2\u20ac")
+DESCRIBED = ("file", "sha256", "documents", "bytes")
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write both splits, or neither; a document is in one of them only."""
+    """Write both splits; a document is in one of them only."""
     parser = flags(__doc__)
     parser.add_argument("--source", required=True, help="a block of corpora, as JSON")
-    parser.add_argument("--train", required=True, help="parquet file to write")
-    parser.add_argument("--validation", required=True, help="parquet file to write")
+    parser.add_argument("--output", required=True, help="JSON file to write")
     args = parsed(parser, argv)
-    source = json.loads(args.source)
-    with whole_file(args.validation) as validation, whole_file(args.train) as train:
-        held_out: set[bytes] = set()
-        write(validation, noted(capped(source, "validation", set()), held_out))
-        write(train, capped(source, "train", held_out))
-    for path in (args.train, args.validation):
-        write_json(f"{path}.json", {"sha256": sha256(path)})
+    source, folder = json.loads(args.source), Path(args.output).parent
+    key = {"source": source, "code": code_of("text", args.code)}
+    described = {"validation": Split(folder, "validation", source, key).write()}
+    held_out = {
+        document_hash(text)
+        for part in described["validation"]["parts"]
+        for text in read_text_part(folder, part)
+    }
+    described["train"] = Split(folder, "train", source, key, held_out).write()
+    write_json(args.output, described)
+    settle(folder, ".parquet", (p["file"] for split in described.values() for p in split["parts"]))
 
 
-def capped(source: dict, split: str, without: set[bytes]) -> Iterator[str]:
-    """Documents of a split until its cap in bytes, without those whose hash is in `without`."""
-    cap, size, repeats = source[f"{split}_bytes"], 0, 0
-    with tqdm(
-        total=cap, desc=f"{source['source']} {split}", unit="B", unit_scale=True, disable=None
-    ) as bar:
-        for text in documents(source, split):
-            if without and document_hash(text) in without:
-                repeats += 1
-                continue
-            size += (length := len(text.encode()))
-            bar.update(length)
+class Split:
+    """One split on its way from the corpus to the disk."""
+
+    def __init__(self, folder: Path, name: str, source: dict, key: dict, without=frozenset()):
+        self.folder, self.name, self.source, self.key = folder, name, source, key
+        self.without = without  # hashes of documents that are in the other split
+        self.seen: Counter = Counter()  # since the last whole part
+
+    def write(self) -> dict:
+        """Write the parts that are not there yet; returns the description of all."""
+        parts: list[dict] = []
+        while part := kept(self.path(len(parts)), self.key):
+            parts.append(part)
+        if parts:
+            log.info("%s: %d whole parts found, going on behind them", self.name, len(parts))
+        stream = Documents(self.source, self.name, parts[-1]["position"] if parts else None)
+        texts = self.capped(stream, sum(part["bytes"] for part in parts))
+        while (first := next(texts, None)) is not None:
+            path = self.path(len(parts))
+            part = write_text_part(self.one_part(chain([first], texts)), path)
+            self.seen["empty"] += stream.empty
+            stream.empty = 0
+            parts.append({**part, "position": stream.position, "seen": dict(self.seen)})
+            self.seen.clear()
+            keep(path, self.key, parts[-1])
+        self.seen["empty"] += stream.empty
+        return self.describe(parts)
+
+    def path(self, number: int) -> Path:
+        return part_path(self.folder, self.name, number, ".parquet")
+
+    def capped(self, stream: Documents, size: int) -> Iterator[str]:
+        """Documents until the split's cap in bytes, of which `size` are there already."""
+        cap, title = self.source[f"{self.name}_bytes"], f"{self.source['source']} {self.name}"
+        with tqdm(
+            total=cap, initial=size, desc=title, unit="B", unit_scale=True, disable=None
+        ) as bar:
+            texts = iter(stream)
+            while size < cap and (text := next(texts, None)) is not None:
+                if self.without and document_hash(text) in self.without:
+                    self.seen["also_held_out"] += 1
+                    continue
+                self.seen["garbled"] += any(sign in text for sign in GARBLED)
+                size += (length := len(text.encode()))
+                bar.update(length)
+                yield text
+
+    def one_part(self, texts: Iterator[str]) -> Iterator[str]:
+        """As many documents as make one part."""
+        size, enough = 0, self.source.get("part_bytes", PART_BYTES)
+        while size < enough and (text := next(texts, None)) is not None:
+            size += len(text.encode())
             yield text
-            if size >= cap:
-                break
-    if not size:
-        raise ValueError(
-            f"corpora: the {split} split of {source['source']} has no documents; allowed: text "
-            "with enough documents for both splits"
-        )
-    log.info("%s: %d bytes of text, %d documents also held out", split, size, repeats)
 
-
-def noted(texts: Iterator[str], hashes: set[bytes]) -> Iterator[str]:
-    """The documents, each added to `hashes` on its way."""
-    for text in texts:
-        hashes.add(document_hash(text))
-        yield text
-
-
-def write(path, texts: Iterator[str]) -> None:
-    """Write documents to parquet, some at a time: a corpus may be larger than memory."""
-    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
-        while rows := list(islice(texts, ROWS)):
-            writer.write_table(pa.table([rows], schema=SCHEMA))
+    def describe(self, parts: list[dict]) -> dict:
+        """What the split holds, and what was met on the way."""
+        if not parts:
+            raise ValueError(
+                f"corpora: the {self.name} split of {self.source['source']} has no documents; "
+                "allowed: text with enough documents for both splits"
+            )
+        for part in parts:
+            self.seen.update(part["seen"])
+        totals = {key: sum(part[key] for part in parts) for key in ("documents", "bytes")}
+        names = ("empty", "also_held_out", "garbled")
+        totals |= {name: self.seen[name] for name in names}
+        log.info("%s: %s in %d parts", self.name, totals, len(parts))
+        return {**totals, "parts": [{key: part[key] for key in DESCRIBED} for part in parts]}
 
 
 if __name__ == "__main__":
