@@ -136,7 +136,7 @@ class Study:
                 "each run once, by values that differ as floats",
             )
         for name in names[: count // len(grids[0]["seed"])]:  # seeds differ in nothing to check
-            self.recipe(name)
+            self.recipe(name).training.micro_batch(self.settings["processes"])
         if ("question" in self.settings) == ("experiment" in self.settings):
             given = [key for key in ("question", "experiment") if key in self.settings]
             raise refuse("question or experiment", given, "one of them")

@@ -13,9 +13,10 @@ import torch
 
 from bitnet.config import Recipe
 from bitnet.observe import codes, health, observe
+from bitnet.parallel import Ranks
 from bitnet.schedule import schedules
 from bitnet.shards import batch
-from bitnet.step import MEANS, Step, autocast
+from bitnet.step import ALONE, MEANS, Step, autocast
 from bitnet.transformer import Transformer
 
 RECENT = 100  # steps over which Loss and GradNorm are averaged and FlipRate is counted
@@ -31,6 +32,7 @@ class Stretch:
     recipe: Recipe
     device: torch.device
     compiled: bool = False
+    ranks: Ranks = ALONE
     step: int = 0
     diverged: bool = False
     rows: list[dict] = field(default_factory=list)
@@ -41,7 +43,7 @@ class Stretch:
         torch.manual_seed(self.recipe.training.seed)
         model = Transformer(self.recipe.model, self.recipe.training.sequence_length)
         self.model = model.to(self.device)
-        self.advance = Step(self.model, self.recipe.training, self.compiled)
+        self.advance = Step(self.model, self.recipe.training, self.compiled, self.ranks)
         self.lr, self.wd = schedules(self.recipe.training)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
@@ -140,14 +142,14 @@ def train(
     """Train `stretch` up to and with step `last`, recording at the recipe's evaluation steps.
 
     A loss or a gradient that is not finite ends it: the step is recorded as it is and `diverged`
-    is set.
+    is set. Of several processes only the first records.
     """
-    c = stretch.recipe.training
+    c, first = stretch.recipe.training, stretch.ranks.first
     probe = torch.from_numpy(windows).to(stretch.device)
     due = set(c.evaluation_steps(0, last))
     snapshots = {step - RECENT for step in c.evaluation_steps(0, c.steps)}
-    began, first = time.perf_counter(), stretch.step
-    if stretch.step == 0 and not stretch.rows:
+    began, start = time.perf_counter(), stretch.step
+    if first and stretch.step == 0 and not stretch.rows:
         stretch.snapshot()
         stretch.record(probe, positions)
     while stretch.step < last and not stretch.diverged:
@@ -155,13 +157,13 @@ def train(
         step = stretch.step
         if (step % CHECK_EVERY == 0 or step in due) and not stretch.finite():
             stretch.diverged = True
-        if step in due or stretch.diverged:
+        if first and (step in due or stretch.diverged):
             stretch.record(probe, positions)
-        if step in snapshots:
+        if first and step in snapshots:
             stretch.snapshot()
         if report and step % CHECK_EVERY == 0:
             seconds = time.perf_counter() - began
-            rate = (step - first) * c.batch_size * c.sequence_length / seconds
+            rate = (step - start) * c.batch_size * c.sequence_length / seconds
             report(step, stretch.recent[-1][0].item(), rate)
         if save and step % save_every == 0 and step < last:
             save(stretch.state_dict())

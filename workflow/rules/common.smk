@@ -185,6 +185,23 @@ def setting(key):
     return of
 
 
+def of_processes(key):
+    """A function that gives a setting of one process times the processes of a training."""
+
+    def of(wildcards):
+        settings = study_of(wildcards).settings
+        return settings[key] * settings["processes"]
+
+    return of
+
+
+def launcher(wildcards):
+    """What a training's module is started with."""
+    processes = study_of(wildcards).settings["processes"]
+    many = f"torchrun --standalone --nproc-per-node {processes} -m --"
+    return many if processes > 1 else "python -m"
+
+
 def text_source(wildcards):
     """A block of corpora as canonical JSON."""
     if wildcards.corpus not in config["corpora"]:

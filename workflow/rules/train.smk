@@ -12,10 +12,11 @@ rule trunk:
         "logs/{scope}{trunk}.train.log",
     benchmark:
         "logs/{scope}{trunk}.train.tsv"
-    threads: setting("threads")
-    # Not params: neither changes what is trained, so neither may train it again.
+    threads: of_processes("threads")
+    # Not params: none changes what is trained, so none may train it again.
     resources:
-        gpu=setting("gpu"),
+        gpu=of_processes("gpu"),
+        launcher=launcher,
         device=setting("device"),
         checkpoint_every=setting("checkpoint_every"),
     params:
@@ -25,8 +26,9 @@ rule trunk:
     message:
         "Stage 1 of {wildcards.scope}{wildcards.trunk}"
     shell:
-        "python -m workflow.scripts.train --recipe {params.recipe:q} --manifest {input.manifest}"
-        " --output {params.stem} --checkpoint-every {resources.checkpoint_every}"
+        "{resources.launcher} workflow.scripts.train --recipe {params.recipe:q}"
+        " --manifest {input.manifest} --output {params.stem}"
+        " --checkpoint-every {resources.checkpoint_every}"
         " --device {resources.device} --code {params.code} --log {log}"
 
 
@@ -41,10 +43,11 @@ rule branch:
         "logs/{scope}{run}.train.log",
     benchmark:
         "logs/{scope}{run}.train.tsv"
-    threads: setting("threads")
-    # Not params: neither changes what is trained, so neither may train it again.
+    threads: of_processes("threads")
+    # Not params: none changes what is trained, so none may train it again.
     resources:
-        gpu=setting("gpu"),
+        gpu=of_processes("gpu"),
+        launcher=launcher,
         device=setting("device"),
         checkpoint_every=setting("checkpoint_every"),
     params:
@@ -54,7 +57,7 @@ rule branch:
     message:
         "Stage 2 of {wildcards.scope}{wildcards.run}"
     shell:
-        "python -m workflow.scripts.train --recipe {params.recipe:q} --manifest {input.manifest}"
-        " --trunk {input.trunk} --output {params.stem}"
+        "{resources.launcher} workflow.scripts.train --recipe {params.recipe:q}"
+        " --manifest {input.manifest} --trunk {input.trunk} --output {params.stem}"
         " --checkpoint-every {resources.checkpoint_every}"
         " --device {resources.device} --code {params.code} --log {log}"

@@ -8,12 +8,14 @@
 
 writes <output>.safetensors (weights), <output>.observations.safetensors and, for a trunk,
 <output>.trunk.safetensors (all that its branches go on from). A recipe whose stage2_weight_decay is
-null is a trunk's. Interrupted, the same command goes on from <output>.state.
+null is a trunk's. Interrupted, the same command goes on from <output>.state. Several processes
+share each batch, as `torchrun --standalone --nproc-per-node 2 -m workflow.scripts.train ...`.
 """
 
 import argparse
 import json
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import psutil
@@ -27,6 +29,7 @@ from bitnet.compilation import compiles
 from bitnet.config import Recipe
 from bitnet.device import claim, describe
 from bitnet.files import read_json
+from bitnet.parallel import Ranks, joined, launched
 from bitnet.provenance import environment
 from bitnet.shards import open_shard
 from bitnet.tensors import save_tensors
@@ -50,10 +53,16 @@ def main(argv: list[str] | None = None) -> None:
     args.code = code_of("train", args.code)
     output = Path(args.output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    c = recipe.training
-    with only_one(output), claim(args.device, c.threads, c.deterministic) as device:
+    c, ranks = recipe.training, launched()
+    if ranks.first:  # the others wait: what is wrong is said once
+        c.micro_batch(ranks.count)
+    with (
+        only_one(output) if ranks.first else nullcontext(),
+        claim(args.device, c.threads, c.deterministic, ranks) as device,
+        joined(ranks, device),
+    ):
         try:
-            train_one(args, recipe, device)
+            train_one(args, recipe, device, ranks)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and "memory" not in str(error):
                 raise
@@ -73,7 +82,7 @@ def only_one(output: Path) -> FileLock:
         return lock.acquire().lock
 
 
-def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device) -> None:
+def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ranks: Ranks) -> None:
     """Train one stretch from where its state, its trunk or nothing leaves off."""
     manifest = read_json(args.manifest)
     if manifest["vocab_size"] != recipe.model.vocab_size:
@@ -87,10 +96,12 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device) ->
         "data": manifest["sha256"],
         "device": describe(device),
         "compiled": compiles(recipe, device),
+        "processes": ranks.count,
     }
-    callers = psutil.Process().parents()[:2]  # the shell that was started for this, the pipeline
+    # torchrun if there is one, the shell that was started for this, the pipeline
+    callers = psutil.Process().parents()[: 2 + (ranks.count > 1)]
     c, name, state = recipe.training, Path(args.output).name, Path(f"{args.output}.state")
-    stretch = Stretch(recipe, device, key["compiled"])
+    stretch = Stretch(recipe, device, key["compiled"], ranks)
     resume(stretch, args.trunk, state, key)
     folder, size = Path(args.manifest).parent, manifest["vocab_size"]
     tokens = open_shard(folder, manifest["train"], size)
@@ -102,8 +113,9 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device) ->
     def save(now: dict[str, torch.Tensor]) -> None:
         save_state(now, state, {**key, "kind": "state"})
 
+    hidden = None if ranks.first else True  # None: shown where there is a terminal
     with tqdm(
-        total=last, initial=first, desc=name, unit=unit, disable=None, mininterval=0.5
+        total=last, initial=first, desc=name, unit=unit, disable=hidden, mininterval=0.5
     ) as bar:
 
         def report(step: int, loss: float, rate: float) -> None:
@@ -118,10 +130,12 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device) ->
             probe.windows(validation, manifest["probe"]),
             manifest["probe"]["positions"],
             last,
-            save=save,
+            save=save if ranks.first else None,
             save_every=args.checkpoint_every,
             report=report,
         )
+    if not ranks.first:
+        return
     if stretch.diverged:
         log.warning("%s diverged at step %d: its loss is not finite", name, stretch.step)
     seconds = time.perf_counter() - began
