@@ -156,6 +156,8 @@ class TrainConfig:
     """Steps between two evaluations at the probe."""
     evaluate_at: tuple[int, ...] = ()
     """Further steps to evaluate at."""
+    samples: int = 0
+    """Texts written at each evaluation: so many greedily, so many drawn."""
     threads: int = 1
     """CPU threads: sums, and so bits, depend on them."""
     deterministic: bool = False
@@ -202,6 +204,11 @@ class TrainConfig:
             raise refuse("evaluate_every", self.evaluate_every, f"at least {least}")
         if self.evaluate_at and not 0 <= self.evaluate_at[0] <= self.evaluate_at[-1] <= self.steps:
             raise refuse("evaluate_at", [*self.evaluate_at], f"0 to steps = {self.steps}")
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all steps."""
+        return self.steps * self.batch_size * self.sequence_length
 
     def micro_batch(self, processes: int = 1) -> int:
         """Sequences that a process passes at once; ValueError where the batch has no such parts."""

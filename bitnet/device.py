@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,6 +76,13 @@ def _free(
         except Timeout:
             continue
     return None, own[0][1]
+
+
+def peak_memory(device: torch.device) -> int:
+    """Most bytes that this process has held so far: of a GPU's memory, or of the machine's."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def describe(device: torch.device) -> str:

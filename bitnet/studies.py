@@ -51,7 +51,7 @@ class Study:
             raise refuse("study", name, one_of(config["studies"]))
         own, base = config["studies"][name], config["defaults"]
         merged = {**base, **own}
-        for block in ("model", "training"):
+        for block in ("model", "training", "anomalies"):
             merged[block] = {**base.get(block, {}), **own.get(block, {})}
         corpus = corpus or merged["corpus"]
         if corpus not in config["corpora"]:
@@ -140,6 +140,7 @@ class Study:
         if ("question" in self.settings) == ("experiment" in self.settings):
             given = [key for key in ("question", "experiment") if key in self.settings]
             raise refuse("question or experiment", given, "one of them")
+        self._check_expected(self.recipe(names[0]))
         least = TRAINED.get(self.settings["tokenizer"], 1)
         if self.settings["vocab_size"] < least:
             raise refuse(
@@ -150,6 +151,17 @@ class Study:
         if "question" in self.settings:
             self._check_question(grids[0])
         return count
+
+    def _check_expected(self, recipe: Recipe) -> None:
+        expected = self.settings.get("expect", {})
+        comes_to = {
+            "parameters": sum(recipe.model.parameters().values()),
+            "tokens": recipe.training.tokens,
+        }
+        for key in comes_to.keys() & expected.keys():
+            if expected[key] != comes_to[key]:
+                what = f"{comes_to[key]}, what the configuration comes to"
+                raise refuse(f"expect.{key}", expected[key], what)
 
     def _check_question(self, grid: Mapping[str, Sequence]) -> None:
         question = self.question()
