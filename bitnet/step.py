@@ -1,6 +1,7 @@
 """One optimizer step: loss, gradients, norms, clipping, update; on a GPU as one CUDA graph."""
 
 import logging
+from contextlib import nullcontext
 
 import torch
 from torch import nn
@@ -11,6 +12,7 @@ from bitnet.cuda_graph import CudaGraph
 from bitnet.loss import head_loss
 from bitnet.optim import DECAYS, Adam, parts
 from bitnet.parallel import Exchange, Ranks
+from bitnet.straight_through import quantised_once
 
 # What a step returns; norms are before clipping, those of parts in the order of `optim.parts`.
 MEANS = ("loss", "grad_norm", "embed_grad_norm", "linear_grad_norm", "gain_grad_norm")
@@ -36,6 +38,9 @@ class Step:
         self.optimizer = Adam(model, config)
         self.parts = list(parts(model).values())
         self.hidden = torch.compile(model.hidden, dynamic=False) if compiled else model.hidden
+        # One forward pass quantises a weight once by itself, unless it is made again for gradients.
+        several = config.accumulate > 1 or config.checkpoint_activations
+        self.quantised = quantised_once if several and not compiled else nullcontext
         self.device = model.embed_tokens.weight.device
         # A decay that is divided by each step's rate is another constant each step.
         captured = self.device.type == "cuda" and DECAYS[config.optimizer].times_lr
@@ -53,20 +58,26 @@ class Step:
     def compute(self, rows: torch.Tensor) -> torch.Tensor:
         """The step itself on this process's rows, with the rate and decay that are set."""
         c, losses = self.config, []
-        for part in range(c.accumulate):
-            piece = rows.chunk(c.accumulate)[part]
-            with autocast(self.device):
-                hidden = self.hidden(piece[:, :-1]).flatten(0, 1)
-                targets = piece[:, 1:].flatten()
-                mean = head_loss(hidden, self.model.lm_head.weight, targets, c.label_smoothing)
-                losses.append(mean / (c.accumulate * self.ranks.count))
-            self.exchange.backward(losses[-1], last=part == c.accumulate - 1)
-        loss = self.exchange.total(torch.stack([part.detach() for part in losses]).sum())
+        with self.quantised():
+            for part, piece in enumerate(rows.chunk(c.accumulate), 1):
+                losses.append(self.gradients(piece, last=part == c.accumulate))
+        loss = self.exchange.total(torch.stack(losses).sum())
         norms = torch.stack([get_total_norm([p.grad for p in part]) for part in self.parts])
         norm = torch.linalg.vector_norm(norms)
         clip_grads_with_norm_(self.model.parameters(), c.gradient_clip, norm)
         self.optimizer.step()
         return torch.stack([loss, norm, *norms])
+
+    def gradients(self, rows: torch.Tensor, last: bool) -> torch.Tensor:
+        """Add the gradients of a micro-batch; returns its part of the batch's loss."""
+        c = self.config
+        with autocast(self.device):
+            hidden = self.hidden(rows[:, :-1]).flatten(0, 1)
+            targets = rows[:, 1:].flatten()
+            loss = head_loss(hidden, self.model.lm_head.weight, targets, c.label_smoothing)
+            part = loss / (c.accumulate * self.ranks.count)
+        self.exchange.backward(part, last)
+        return part.detach()
 
 
 def autocast(device: torch.device) -> torch.autocast:

@@ -24,6 +24,16 @@ PROTOCOL = (
     "label_smoothing",
     "shuffled",
 )
+SHAPE = (  # what the number of parameters follows from
+    "vocab_size",
+    "hidden_size",
+    "num_layers",
+    "num_heads",
+    "num_kv_heads",
+    "intermediate_ratio",
+    "tie_embeddings",
+)
+LENGTH = ("steps", "batch_size", "sequence_length")  # what the number of tokens follows from
 CROSSED = ("hidden_size", "stage2_weight_decay", "weights")  # what variants take from the grid
 OVER_STEPS = ("unique_predictions", "loss", "pdr", "mechanism")  # figures of curves
 TRAINED = {"bpe": 300, "characters": 4}  # tokenizers made here, and their smallest vocabularies
@@ -153,15 +163,15 @@ class Study:
         return count
 
     def _check_expected(self, recipe: Recipe) -> None:
-        expected = self.settings.get("expect", {})
+        model, c, expected = recipe.model, recipe.training, self.settings.get("expect", {})
         comes_to = {
-            "parameters": sum(recipe.model.parameters().values()),
-            "tokens": recipe.training.tokens,
+            "parameters": (sum(model.parameters().values()), model, SHAPE),
+            "tokens": (c.tokens, c, LENGTH),
         }
-        for key in comes_to.keys() & expected.keys():
-            if expected[key] != comes_to[key]:
-                what = f"{comes_to[key]}, what the configuration comes to"
-                raise refuse(f"expect.{key}", expected[key], what)
+        for key, (found, block, of) in comes_to.items():
+            if expected.get(key, found) != found:
+                parts = ", ".join(f"{name} {getattr(block, name)}" for name in of)
+                raise refuse(f"expect.{key}", expected[key], f"{found}, which is that of {parts}")
 
     def _check_question(self, grid: Mapping[str, Sequence]) -> None:
         question = self.question()

@@ -91,6 +91,27 @@ def test_a_step_in_micro_batches_or_with_checkpoints_is_the_step_in_one_piece(we
     assert_equal_models(model, other.model, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_step_quantises_each_weight_once_whatever_it_is_made_in(mixed, monkeypatch):
+    model, rows, config = model_and_rows(torch.float32, accumulate=4, checkpoint_activations=True)
+    bf16 = torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed)
+    monkeypatch.setattr("bitnet.step.autocast", lambda device: bf16)
+    counted, quantise = [], straight_through.ternary_codes
+
+    def count(weight):
+        counted.append(weight)
+        return quantise(weight)
+
+    monkeypatch.setattr(straight_through, "ternary_codes", count)
+    step = Step(model, config)
+    before = [p.detach().clone() for p in linear_weights(model)]
+    for times in (1, 2):
+        step(rows, 1e-3, 0.1)
+        assert len(counted) == times * len(before)
+    moved = [(p - q).abs().max() for p, q in zip(linear_weights(model), before, strict=True)]
+    assert min(moved) > 0 and straight_through._kept is None
+
+
 def test_micro_batches_in_float32_differ_from_one_piece_in_rounding_alone():
     model, rows, config = model_and_rows(torch.float32)
     other = copy.deepcopy(model)

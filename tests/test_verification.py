@@ -83,8 +83,18 @@ def change(config, study, path, value):
 @pytest.mark.parametrize(
     ("study", "path", "value", "words"),
     [
-        ("fineweb95m", "expect/parameters", 95_367_937, "allowed: 95367936, what the conf"),
-        ("fineweb95m", "expect/tokens", 2_000_000_000, "allowed: 1966080000, what the conf"),
+        (
+            "fineweb95m",
+            "expect/parameters",
+            95_367_937,
+            "allowed: 95367936, which is that of vocab_size 32000",
+        ),
+        (
+            "fineweb95m",
+            "expect/tokens",
+            2_000_000_000,
+            "allowed: 1966080000, which is that of steps 60000",
+        ),
         ("fineweb95m", "training/steps", 50_000, "expect.tokens is 1966080000; allowed: 16384"),
         ("fineweb95m", "training/accumulate", 3, "batch_size is 32; allowed: a multiple of"),
         ("fineweb95m", "processes", 5, "batch_size is 32; allowed: a multiple of processes x"),
