@@ -2,8 +2,9 @@
 
     python -m benchmarks.memory fineweb95m h768_wd0 --batches 1 2
 
-Each peak is that of a child process. Beside it: the bytes that a forward pass keeps for its
-gradients in bf16 autocast, counted tensor by tensor on a few tokens, which is what a GPU keeps.
+Each peak is that of a child process on the CPU, in float32. Beside it: the bytes that a forward
+pass keeps for its gradients, counted tensor by tensor on a few tokens, in float32 (which the peaks
+can be held against) and in bf16 autocast (as on a GPU).
 """
 
 import argparse
@@ -50,8 +51,8 @@ def measured(r: Recipe) -> dict[str, float]:
     return {"mib": peak_memory(work), **found}
 
 
-def kept_bytes(r: Recipe) -> float:
-    """Bytes a token that a forward pass of the layers keeps for its gradients in bf16 autocast."""
+def kept_bytes(r: Recipe, mixed: bool) -> float:
+    """Bytes a token that a forward pass of the layers keeps for its gradients."""
     torch.manual_seed(0)
     model = Transformer(r.model, COUNTED)
     model.checkpoint_activations = r.training.checkpoint_activations
@@ -67,7 +68,7 @@ def kept_bytes(r: Recipe) -> float:
 
     ids = torch.randint(0, r.model.vocab_size, (1, COUNTED))
     with (
-        torch.autocast("cpu", dtype=torch.bfloat16),
+        torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed),
         torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
     ):
         model.hidden(ids)
@@ -88,14 +89,19 @@ def main(argv: list[str] | None = None) -> None:
         print(json.dumps(measured(recipe_of(args.study, args.run, *args.child))))
         return
     for checkpointed in (False, True):
-        kept = kept_bytes(recipe_of(args.study, args.run, 1, checkpointed))
-        print(f"checkpoint_activations {checkpointed}: {kept:,.0f} bytes a token kept in bf16")
+        r = recipe_of(args.study, args.run, 1, checkpointed)
+        full, mixed = kept_bytes(r, False), kept_bytes(r, True)
+        told = f"a token keeps {full:,.0f} bytes, in bf16 {mixed:,.0f}"
+        print(f"checkpoint_activations {checkpointed}: {told}", flush=True)
         for batch in args.batches:
             command = [sys.executable, "-m", "benchmarks.memory", args.study, args.run]
             command += ["--child", json.dumps([batch, checkpointed])]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             found = json.loads(done.stdout)
-            print(f"  batch {batch}: {found['mib']:,.0f} MiB, {found['seconds']:.1f} s a step")
+            print(
+                f"  batch {batch}: {found['mib']:,.0f} MiB, {found['seconds']:.1f} s a step",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

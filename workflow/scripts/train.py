@@ -44,7 +44,7 @@ from workflow.scripts.watch import Watch
 
 LIMITS = """{"loss_spike_above": 2, "entropy_below": 1, "repetition_above": 0.5,
  "dead_layer_below": 1e-3}"""
-MEMORY_KEYS = "batch_size, sequence_length or hidden_size"
+MEMORY_KEYS = "batch_size, sequence_length or hidden_size, or raise accumulate"
 
 
 def main(argv: list[str] | None = None) -> None:
