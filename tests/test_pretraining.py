@@ -34,7 +34,7 @@ def test_the_pilot_says_go_with_what_it_measured(project):
 def test_a_dry_run_prints_what_the_configuration_comes_to(project):
     folder, _ = project
     output = snakemake(folder, "-n", "--cores", "1", *TINY, "--", "pretraining_quick")
-    assert "2,098,432" in output and "20,480" in output and "the pilot's speed on cpu" in output
+    assert "2,090,240" in output and "20,480" in output and "the pilot's speed on cpu" in output
     assert jobs(output)["trunk"] == 1  # the pilot's is there
 
 
