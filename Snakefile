@@ -50,6 +50,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/judge.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/experiments.smk"
+include: "workflow/rules/pretraining.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/terminal.smk"
 

@@ -3,6 +3,7 @@
 The schema says what each key may be; here is also what keys must be to each other. Free of torch.
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
@@ -48,11 +49,15 @@ def check(config: Mapping, schema: Mapping) -> None:
         for kind, scope in scopes.items():
             fit = [name for name, study in names.items() if study.get("experiment") == kind]
             _check_scope(f"sanity.{size}.{kind}", scope, fit, config["corpora"])
+    if config.get("override_pilot") not in (None, *names):
+        raise refuse("override_pilot", config["override_pilot"], one_of(names))
     if config.get("corpus", next(iter(config["corpora"]))) not in config["corpora"]:
         raise refuse("corpus", config["corpus"], one_of(config["corpora"]))
     for name in names:
         try:
             room -= Study.of(config, name).check(room)
+            if pilot := names[name].get("pilot"):
+                _check_pilot(Study.of(config, name), config, pilot)
         except ValueError as error:
             raise ValueError(f"studies.{name}: {error}") from None
 
@@ -64,6 +69,28 @@ def _check_scope(key: str, scope: str, studies: Sequence[str], corpora: Mapping)
         raise refuse(key, scope, f"{one_of(studies)}, on @ one of {', '.join(corpora)}")
 
 
+def _check_pilot(study: Study, config: Mapping, name: str) -> None:
+    """Refuse a pilot that is not the beginning of its study's first run."""
+    pilots = [
+        other for other, block in config["studies"].items() if block.get("experiment") == PILOT
+    ]
+    if name not in pilots:
+        raise refuse("pilot", name, one_of(pilots))
+    pilot = Study.of(config, name)
+    for key in ("corpus", "tokenizer"):
+        if getattr(pilot, key) != getattr(study, key):
+            raise refuse(f"pilot {name}: {key}", getattr(pilot, key), getattr(study, key))
+    own, its = (dataclasses.asdict(s.recipe(s.trunk(s.runs()[0]))) for s in (study, pilot))
+    for block, values in own.items():
+        for key in sorted(values.keys() - FREE):
+            if its[block][key] != values[key]:
+                raise refuse(
+                    f"pilot {name}: {key}", its[block][key], f"the study's own, {values[key]}"
+                )
+
+
+PILOT = "pilot"
+FREE = {"wd_switch", "evaluate_every", "evaluate_at", "samples"}  # what a pilot may do otherwise
 ORDERED = (
     ("collapsed_below", "diverse_above"),
     ("blind_collapsed_share", "blind_diverse_share"),

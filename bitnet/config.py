@@ -156,12 +156,18 @@ class TrainConfig:
     """Steps between two evaluations at the probe."""
     evaluate_at: tuple[int, ...] = ()
     """Further steps to evaluate at."""
+    samples: int = 0
+    """Texts written at each evaluation: so many greedily, so many drawn."""
     threads: int = 1
     """CPU threads: sums, and so bits, depend on them."""
     deterministic: bool = False
     """On a GPU: only kernels that give the same bits each time. A CPU always does."""
     compile: bool | None = None
     """Whether torch compiles the layers; None: where the run is long enough to earn it back."""
+    accumulate: int = 1
+    """Micro-batches that a process passes one by one for a step: less memory, the same step."""
+    checkpoint_activations: bool = False
+    """Whether activations inside a layer are computed again for its gradients, not kept."""
     seed: int = 0
 
     def __post_init__(self):
@@ -189,14 +195,27 @@ class TrainConfig:
         for key in ("peak_lr", "gradient_clip"):
             if not 0 < getattr(self, key) < math.inf:
                 raise refuse(key, getattr(self, key), "a number above 0")
-        for key in ("batch_size", "sequence_length", "evaluate_every"):
+        for key in ("batch_size", "sequence_length", "evaluate_every", "accumulate"):
             if getattr(self, key) < 1:
                 raise refuse(key, getattr(self, key), "an integer of at least 1")
+        self.micro_batch()
         if self.steps > self.evaluate_every * MOST_EVALUATIONS:
             least = -(-self.steps // MOST_EVALUATIONS)
             raise refuse("evaluate_every", self.evaluate_every, f"at least {least}")
         if self.evaluate_at and not 0 <= self.evaluate_at[0] <= self.evaluate_at[-1] <= self.steps:
             raise refuse("evaluate_at", [*self.evaluate_at], f"0 to steps = {self.steps}")
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all steps."""
+        return self.steps * self.batch_size * self.sequence_length
+
+    def micro_batch(self, processes: int = 1) -> int:
+        """Sequences that a process passes at once; ValueError where the batch has no such parts."""
+        if self.batch_size % (processes * self.accumulate):
+            parts = f"processes x accumulate = {processes} x {self.accumulate}"
+            raise refuse("batch_size", self.batch_size, f"a multiple of {parts}")
+        return self.batch_size // (processes * self.accumulate)
 
     def evaluation_steps(self, first: int, last: int) -> list[int]:
         """Steps in [first, last] at which the probe is read: always 0, the WD switch, the end."""

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,26 +12,35 @@ import torch
 from filelock import FileLock, Timeout
 
 from bitnet.config import refuse
+from bitnet.parallel import Ranks
 
 ALLOWED = "auto, or devices with commas between them: cpu, cuda, cuda:1, ..."
 
 
 @contextmanager
-def claim(names: str, threads: int, deterministic: bool = False) -> Iterator[torch.device]:
+def claim(
+    names: str, threads: int, deterministic: bool = False, ranks: Ranks | None = None
+) -> Iterator[torch.device]:
     """Give a training one of some devices: of several it takes a free one, by lock.
 
     names: "auto" (every CUDA device that is to be seen, else the CPU) or a list like
     "cuda:0,cuda:1". On a CPU sums, and so bits, depend on `threads`; they are set here, and so is
-    what makes a GPU repeat its bits. ValueError for a device that is not there.
+    what makes a GPU repeat its bits. Each of several processes takes a GPU of its own. ValueError
+    for a device that is not there.
     """
     devices = _devices(names)
+    ranks = ranks or Ranks()
+    if 1 <= sum(device.type == "cuda" for device in devices) < ranks.count:
+        raise refuse("processes", ranks.count, f"at most {len(devices)}, the devices {names} has")
     torch.set_num_threads(threads)
     # Weights and moments of a collapsed model shrink below 1e-38, where a CPU is ten times slower.
     torch.set_flush_denormal(True)
     if deterministic:
         os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS reads it at its first call
         torch.use_deterministic_algorithms(True)
-    lock, device = _free(devices)
+    lock, device = _free(list(enumerate(devices)), ranks)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     try:
         yield device
     finally:
@@ -53,16 +63,26 @@ def _devices(names: str) -> list[torch.device]:
     return devices
 
 
-def _free(devices: list[torch.device]) -> tuple[FileLock | None, torch.device]:
+def _free(
+    places: list[tuple[int, torch.device]], ranks: Ranks
+) -> tuple[FileLock | None, torch.device]:
     """A device that no other training has locked; the first, shared, where all are."""
-    for place, device in enumerate(devices if len(devices) > 1 else []):
+    own = places[ranks.rank :: ranks.count] or places  # no two processes look at the same GPU
+    for place, device in own if len(places) > 1 else []:
         name = f"bitnet-{os.getuid()}-{place}-{str(device).replace(':', '')}.lock"
         lock = FileLock(Path(tempfile.gettempdir()) / name)
         try:
             return lock.acquire(timeout=0).lock, device
         except Timeout:
             continue
-    return None, devices[0]
+    return None, own[0][1]
+
+
+def peak_memory(device: torch.device) -> int:
+    """Most bytes that this process has held so far: of a GPU's memory, or of the machine's."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def describe(device: torch.device) -> str:

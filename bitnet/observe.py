@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from bitnet.activations import Layers
 from bitnet.optim import linear_weights, parts
 from bitnet.quant import ternary_codes
 
@@ -20,7 +21,8 @@ def observe(model: nn.Module, windows: torch.Tensor, positions: int) -> dict[str
     Returns prediction (N,) argmax ids, nll (N,) nats and entropy (N,) nats of each predicted
     distribution, mean_entropy () nats of the mean predicted distribution, and hidden_cosine (), the
     mean cosine of two positions' last hidden states; N = positions. Logits are taken in float32,
-    means in float64. legacy_prediction (20,) is what random contexts are followed by.
+    means in float64. legacy_prediction (20,) is what random contexts are followed by, and of each
+    layer there is what `activations.Layers` found.
     """
     vocab_size = model.config.vocab_size
     per_chunk = max(1, LOGITS_AT_ONCE // (vocab_size * (windows.shape[1] - 1)))
@@ -28,8 +30,10 @@ def observe(model: nn.Module, windows: torch.Tensor, positions: int) -> dict[str
     total = torch.zeros(vocab_size, dtype=torch.float64, device=windows.device)
     direction = torch.zeros(model.config.hidden_size, dtype=torch.float64, device=windows.device)
     left = positions
+    layers = Layers(model)
     for chunk in windows.split(per_chunk):
-        hidden = model.hidden(chunk[:, :-1]).flatten(0, 1)[:left]  # (n, C)
+        with layers:
+            hidden = model.hidden(chunk[:, :-1]).flatten(0, 1)[:left]  # (n, C)
         logits = model.lm_head(hidden).float()  # (n, V)
         targets = chunk[:, 1:].flatten()[:left]
         log_p = F.log_softmax(logits, dim=-1)
@@ -43,6 +47,7 @@ def observe(model: nn.Module, windows: torch.Tensor, positions: int) -> dict[str
     mean = total / positions
     contexts = legacy_contexts(vocab_size)[:, : windows.shape[1] - 1].to(windows.device)
     return {
+        **layers.found(),
         **{key: torch.cat(parts).cpu().numpy() for key, parts in seen.items()},
         "mean_entropy": torch.special.entr(mean).sum().cpu().numpy(),
         "hidden_cosine": mean_cosine(direction, positions).cpu().numpy(),

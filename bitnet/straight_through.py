@@ -4,7 +4,8 @@ Both forms give the gradients of the textbook `x + (q(x) - x).detach()`, d/dx = 
 d/dw = g^T q(x), without its extra passes over memory. Maps of one input quantise it once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,45 @@ from bitnet.quant import int8_codes, ternary_codes
 
 VNNI = torch.cpu._is_vnni_supported()
 INTEGERS_FROM = 2**24  # multiply-adds of the products of one input
+
+_kept: dict | None = None  # by weight and form, inside `quantised_once`
+
+
+@contextmanager
+def quantised_once() -> Iterator[None]:
+    """Inside, a weight is quantised at its first use only: for all micro-batches of a step.
+
+    Weights must not change inside, and layers must not be compiled: a compiler cannot see this.
+    """
+    global _kept
+    _kept = {}
+    try:
+        yield
+    finally:
+        _kept = None
+
+
+def _once(form: Callable, weight: torch.Tensor, argument: object) -> tuple:
+    """A quantised weight as `form` gives it, made anew or kept."""
+    if _kept is None:
+        return form(weight, argument)
+    key = (id(weight), form)
+    if key not in _kept:
+        _kept[key] = form(weight, argument)
+    return _kept[key]
+
+
+def _full_form(weight: torch.Tensor, integers: bool) -> tuple:
+    """What a weight's codes stand for, their scale, and they as int8 where `integers`."""
+    codes, scale = ternary_codes(weight)
+    eight = codes.to(torch.int8) if integers else None
+    return codes.mul_(scale), scale, eight
+
+
+def _mixed_form(weight: torch.Tensor, fast: torch.dtype) -> tuple:
+    """A weight's codes in a type, and their scale."""
+    codes, scale = ternary_codes(weight)
+    return codes.to(fast), scale
 
 
 def bit_linear(x: torch.Tensor, *weights: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -50,13 +90,13 @@ class _Full(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, *weights):
         codes, scale = int8_codes(x)
-        quantised = [ternary_codes(w) for w in weights]
         integers = integers_pay(codes, weights)
+        quantised = [_once(_full_form, w, integers) for w in weights]
         if integers:
             rows, per_row = codes.flatten(0, -2).to(torch.int8), scale.flatten(0, -2)
-            ys = [integer_product(rows, w.to(torch.int8), per_row * s) for w, s in quantised]
+            ys = [integer_product(rows, eight, per_row * s) for _, s, eight in quantised]
         x_q = codes.mul_(scale)
-        w_q = [w.mul_(s) for w, s in quantised]
+        w_q = [w for w, _, _ in quantised]
         if not integers:
             ys = [F.linear(x_q, q) for q in w_q]
         ctx.save_for_backward(x_q, *w_q)
@@ -92,7 +132,7 @@ class _Mixed(torch.autograd.Function):
     def forward(ctx, x, *weights):
         fast = torch.get_autocast_dtype(x.device.type)
         codes, scale = int8_codes(x)
-        quantised = [(codes.to(fast), scale) for codes, scale in map(ternary_codes, weights)]
+        quantised = [_once(_mixed_form, w, fast) for w in weights]
         rows = codes.to(fast)
         ys = tuple((F.linear(rows, w) * (scale * s)).to(fast) for w, s in quantised)
         ctx.save_for_backward(codes.to(torch.int8), scale, *(t for q in quantised for t in q))

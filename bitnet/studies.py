@@ -25,6 +25,16 @@ PROTOCOL = (
     "label_smoothing",
     "shuffled",
 )
+SHAPE = (  # what the number of parameters follows from
+    "vocab_size",
+    "hidden_size",
+    "num_layers",
+    "num_heads",
+    "num_kv_heads",
+    "intermediate_ratio",
+    "tie_embeddings",
+)
+LENGTH = ("steps", "batch_size", "sequence_length")  # what the number of tokens follows from
 CROSSED = ("hidden_size", "stage2_weight_decay", "weights")  # what variants take from the grid
 OVER_STEPS = ("unique_predictions", "loss", "pdr", "mechanism")  # figures of curves
 TRAINED = {"bpe": 300, "characters": 4}  # tokenizers made here, and their smallest vocabularies
@@ -52,7 +62,7 @@ class Study:
             raise refuse("study", name, one_of(config["studies"]))
         own, base = config["studies"][name], config["defaults"]
         merged = {**base, **own}
-        for block in ("model", "training"):
+        for block in ("model", "training", "anomalies"):
             merged[block] = {**base.get(block, {}), **own.get(block, {})}
         corpus = corpus or merged["corpus"]
         if corpus not in config["corpora"]:
@@ -141,10 +151,11 @@ class Study:
                 "each run once, by values that differ as floats",
             )
         for name in names[: count // len(grids[0]["seed"])]:  # seeds differ in nothing to check
-            self.recipe(name)
+            self.recipe(name).training.micro_batch(self.settings["processes"])
         if ("question" in self.settings) == ("experiment" in self.settings):
             given = [key for key in ("question", "experiment") if key in self.settings]
             raise refuse("question or experiment", given, "one of them")
+        self._check_expected(self.recipe(names[0]))
         least = TRAINED.get(self.settings["tokenizer"], 1)
         if self.settings["vocab_size"] < least:
             raise refuse(
@@ -155,6 +166,17 @@ class Study:
         if "question" in self.settings:
             self._check_question(grids[0])
         return count
+
+    def _check_expected(self, recipe: Recipe) -> None:
+        model, c, expected = recipe.model, recipe.training, self.settings.get("expect", {})
+        comes_to = {
+            "parameters": (sum(model.parameters().values()), model, SHAPE),
+            "tokens": (c.tokens, c, LENGTH),
+        }
+        for key, (found, block, of) in comes_to.items():
+            if expected.get(key, found) != found:
+                parts = ", ".join(f"{name} {getattr(block, name)}" for name in of)
+                raise refuse(f"expect.{key}", expected[key], f"{found}, which is that of {parts}")
 
     def _check_question(self, grid: Mapping[str, Sequence]) -> None:
         question = self.question()

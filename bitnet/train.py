@@ -12,10 +12,12 @@ import numpy as np
 import torch
 
 from bitnet.config import Recipe
+from bitnet.continuations import continuations
 from bitnet.observe import codes, health, observe
+from bitnet.parallel import Ranks
 from bitnet.schedule import schedules
 from bitnet.shards import batch
-from bitnet.step import MEANS, Step, autocast
+from bitnet.step import ALONE, MEANS, Step, autocast
 from bitnet.transformer import Transformer
 
 RECENT = 100  # steps over which Loss and GradNorm are averaged and FlipRate is counted
@@ -31,8 +33,10 @@ class Stretch:
     recipe: Recipe
     device: torch.device
     compiled: bool = False
+    ranks: Ranks = ALONE
     step: int = 0
     diverged: bool = False
+    spike: float = 0.0  # nats that a loss stood above the mean of RECENT steps since the last row
     rows: list[dict] = field(default_factory=list)
     recent: list[torch.Tensor] = field(default_factory=list)  # (5,) of each step: MEANS
     codes: dict[int, torch.Tensor] = field(default_factory=dict)  # ternary values at past steps
@@ -41,7 +45,7 @@ class Stretch:
         torch.manual_seed(self.recipe.training.seed)
         model = Transformer(self.recipe.model, self.recipe.training.sequence_length)
         self.model = model.to(self.device)
-        self.advance = Step(self.model, self.recipe.training, self.compiled)
+        self.advance = Step(self.model, self.recipe.training, self.compiled, self.ranks)
         self.lr, self.wd = schedules(self.recipe.training)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
@@ -49,6 +53,7 @@ class Stretch:
         state = {
             "step": torch.tensor(self.step),
             "diverged": torch.tensor(self.diverged),
+            "spike": torch.tensor(self.spike, dtype=torch.float64),
             **{f"model.{name}": p for name, p in self.model.named_parameters()},
             **{f"codes.{step}": values for step, values in self.codes.items()},
         }
@@ -68,6 +73,7 @@ class Stretch:
             parts.setdefault(part, {})[name] = value
         try:
             self.step, self.diverged = int(state["step"]), bool(state["diverged"])
+            self.spike = float(state["spike"])
             parameters = dict(self.model.named_parameters())
             if parts["model"].keys() != parameters.keys():
                 raise ValueError("its parameters are others")
@@ -92,8 +98,12 @@ class Stretch:
         self.recent = [*self.recent[-RECENT + 1 :], values]
 
     def finite(self) -> bool:
-        """Whether losses and gradient norms since the last look are finite."""
-        return bool(torch.stack(self.recent[-CHECK_EVERY:]).isfinite().all())
+        """Whether losses and gradient norms since the last look are finite; notes a spike."""
+        recent = torch.stack(self.recent)
+        last, mean = recent[-CHECK_EVERY:], recent[:, 0].mean()
+        high, finite = torch.stack([last[:, 0].max() - mean, last.isfinite().all()]).tolist()
+        self.spike = max(self.spike, high)
+        return bool(finite)
 
     def snapshot(self) -> None:
         """Remember the ternary values, to count RECENT steps later how many have changed."""
@@ -113,13 +123,18 @@ class Stretch:
         if self.recent:
             recent = torch.stack(self.recent).double().mean(0).tolist()
             means = dict(zip(MEANS, recent, strict=True))
+        c = self.recipe.training
+        if c.samples:
+            row["samples"] = continuations(self.model, windows, c.samples, c.seed)
         row |= health(self.model) | means
         row |= {
             "step": self.step,
             "lr": self.lr(self.step),
             "wd": self.wd(self.step),
             "flip_rate": flip_rate,
+            "loss_spike": self.spike,
         }
+        self.spike = 0.0
         self.rows.append({key: np.asarray(value) for key, value in row.items()})
 
     def observations(self) -> dict[str, np.ndarray]:
@@ -136,18 +151,19 @@ def train(
     save: Callable[[dict], None] | None = None,
     save_every: int = 500,
     report: Report | None = None,
+    watch: Callable[[Stretch], None] | None = None,
 ) -> None:
     """Train `stretch` up to and with step `last`, recording at the recipe's evaluation steps.
 
     A loss or a gradient that is not finite ends it: the step is recorded as it is and `diverged`
-    is set.
+    is set. Of several processes only the first records. `watch` is called after each evaluation.
     """
-    c = stretch.recipe.training
+    c, first = stretch.recipe.training, stretch.ranks.first
     probe = torch.from_numpy(windows).to(stretch.device)
     due = set(c.evaluation_steps(0, last))
     snapshots = {step - RECENT for step in c.evaluation_steps(0, c.steps)}
-    began, first = time.perf_counter(), stretch.step
-    if stretch.step == 0 and not stretch.rows:
+    began, start = time.perf_counter(), stretch.step
+    if first and stretch.step == 0 and not stretch.rows:
         stretch.snapshot()
         stretch.record(probe, positions)
     while stretch.step < last and not stretch.diverged:
@@ -155,13 +171,15 @@ def train(
         step = stretch.step
         if (step % CHECK_EVERY == 0 or step in due) and not stretch.finite():
             stretch.diverged = True
-        if step in due or stretch.diverged:
+        if first and (step in due or stretch.diverged):
             stretch.record(probe, positions)
-        if step in snapshots:
+            if watch:
+                watch(stretch)
+        if first and step in snapshots:
             stretch.snapshot()
         if report and step % CHECK_EVERY == 0:
             seconds = time.perf_counter() - began
-            rate = (step - first) * c.batch_size * c.sequence_length / seconds
+            rate = (step - start) * c.batch_size * c.sequence_length / seconds
             report(step, stretch.recent[-1][0].item(), rate)
         if save and step % save_every == 0 and step < last:
             save(stretch.state_dict())

@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from bitnet.attention import Attention, rotary_tables
 from bitnet.config import ModelConfig
@@ -27,6 +28,8 @@ class Layer(nn.Module):
 
 class Transformer(nn.Module):
     """Causal language model: token ids (B, T) to logits (B, T, vocab_size)."""
+
+    checkpoint_activations = False  # of a layer only its input is kept for its gradients
 
     def __init__(self, config: ModelConfig, sequence_length: int):
         super().__init__()
@@ -56,8 +59,13 @@ class Transformer(nn.Module):
         """Last hidden states (B, T, hidden_size), normalised: what the head reads."""
         T = ids.shape[1]
         x = self.embed_tokens(ids)  # (B, T, C)
+        rotary = self.cos[:T], self.sin[:T]
         for layer in self.layers:
-            x = layer(x, self.cos[:T], self.sin[:T])
+            if self.checkpoint_activations and torch.is_grad_enabled():
+                # Nothing in a layer is drawn at random: no generator's state needs to be kept.
+                x = checkpoint(layer, x, *rotary, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x = layer(x, *rotary)
         return self.norm(x)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:

@@ -245,11 +245,11 @@ def test_running_out_of_memory_is_one_line_that_names_the_keys_to_lower(tmp_path
         assert key in done.stderr
 
 
+SHARED = {"cli", "tables", "experiment", "trained", "watch"}  # what scripts share
+
+
 @pytest.mark.parametrize(
-    "name",
-    sorted(
-        {p.stem for p in (ROOT / "workflow/scripts").glob("*.py")} - {"cli", "tables", "experiment"}
-    ),
+    "name", sorted({p.stem for p in (ROOT / "workflow/scripts").glob("*.py")} - SHARED)
 )
 def test_every_script_explains_itself_without_snakemake(name):
     done = script(name, "--help")

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import dataclasses
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ CPU = torch.device("cpu")
 GPU = torch.device("cuda")
 
 
-def recipe(steps=100, hidden_size=32, **training) -> Recipe:
+def recipe(steps=100, hidden_size=32, weights="ternary", **training) -> Recipe:
     protocol = {
         "steps": steps,
         "batch_size": 4,
@@ -33,12 +34,13 @@ def recipe(steps=100, hidden_size=32, **training) -> Recipe:
         "stage1_weight_decay": 0.1,
         "stage2_weight_decay": 0.0,
     }
-    return Recipe(ModelConfig(50, hidden_size, 2), TrainConfig(**protocol | training))
+    model = ModelConfig(50, hidden_size, 2, weights=weights)
+    return Recipe(model, TrainConfig(**protocol | training))
 
 
-def model_and_rows(dtype=torch.float64, **training):
+def model_and_rows(dtype=torch.float64, weights="ternary", **training):
     """A model, token ids (4, 13) and a protocol."""
-    r = recipe(**training)
+    r = recipe(weights=weights, **training)
     torch.manual_seed(0)
     ids = torch.randint(0, 50, (4, 13), generator=torch.Generator().manual_seed(1))
     return Transformer(r.model, 12).to(dtype), ids, r.training
@@ -73,6 +75,68 @@ def test_a_step_is_that_of_torchs_own_loss_clipping_and_optimizer(smoothing):
         expected = torch.stack([loss.detach(), *(n.sqrt() for n in (sum(whole), *each))])
         torch.testing.assert_close(values, expected, rtol=1e-11, atol=0)
         assert_equal_models(model, twin, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("weights", ["ternary", "full_precision"])
+@pytest.mark.parametrize(
+    "changes", [{"accumulate": 2}, {"accumulate": 4}, {"checkpoint_activations": True}]
+)
+def test_a_step_in_micro_batches_or_with_checkpoints_is_the_step_in_one_piece(weights, changes):
+    model, rows, config = model_and_rows(weights=weights, gradient_clip=0.3, label_smoothing=0.1)
+    whole = Step(model, config)
+    other = Step(copy.deepcopy(model), dataclasses.replace(config, **changes))
+    for _ in range(3):
+        values = whole(rows, 1e-3, 0.1)
+        torch.testing.assert_close(other(rows, 1e-3, 0.1), values, rtol=1e-12, atol=0)
+    assert_equal_models(model, other.model, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_step_quantises_each_weight_once_whatever_it_is_made_in(mixed, monkeypatch):
+    model, rows, config = model_and_rows(torch.float32, accumulate=4, checkpoint_activations=True)
+    bf16 = torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed)
+    monkeypatch.setattr("bitnet.step.autocast", lambda device: bf16)
+    counted, quantise = [], straight_through.ternary_codes
+
+    def count(weight):
+        counted.append(weight)
+        return quantise(weight)
+
+    monkeypatch.setattr(straight_through, "ternary_codes", count)
+    step = Step(model, config)
+    before = [p.detach().clone() for p in linear_weights(model)]
+    for times in (1, 2):
+        step(rows, 1e-3, 0.1)
+        assert len(counted) == times * len(before)
+    moved = [(p - q).abs().max() for p, q in zip(linear_weights(model), before, strict=True)]
+    assert min(moved) > 0 and straight_through._kept is None
+
+
+def test_micro_batches_in_float32_differ_from_one_piece_in_rounding_alone():
+    model, rows, config = model_and_rows(torch.float32)
+    other = copy.deepcopy(model)
+    values = Step(model, config)(rows, 1e-3, 0.1)
+    found = Step(other, dataclasses.replace(config, accumulate=4))(rows, 1e-3, 0.1)
+    torch.testing.assert_close(found, values, rtol=1e-5, atol=0)
+
+
+def test_with_checkpoints_a_layer_keeps_its_input_alone():
+    kept = {}
+    for checkpointed in (False, True):
+        model, rows, config = model_and_rows(checkpoint_activations=checkpointed)
+        step, sizes = Step(model, config), []
+        parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
+
+        def pack(tensor, sizes=sizes, parameters=parameters):
+            if tensor.untyped_storage().data_ptr() not in parameters:
+                sizes.append(tensor.numel())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            step.model.hidden(rows[:, :-1])
+        kept[checkpointed] = sum(sizes)
+    layers = 2 * rows[:, :-1].numel() * 32  # the input of each of two layers
+    assert kept[True] < 5 * layers < kept[False]
 
 
 @pytest.fixture

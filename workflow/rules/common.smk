@@ -11,9 +11,10 @@ import yaml
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
-from bitnet import corpora, parts, plan, provenance, records, runs, studies
+from bitnet import corpora, parts, plan, provenance, records, runs, studies, verification
 from bitnet.check import check
 from bitnet.config import Recipe
+from bitnet.files import read_json
 from bitnet.reader import read_config
 
 # Any --directory and an environment that is not activated work: jobs find this Python first.
@@ -98,7 +99,8 @@ def study_results(name, corpus=None):
     scope = scope_of(name, corpus)
     study = studies.Study.of(config, name, corpus)
     if kind := study.settings.get("experiment"):
-        return experiment_results(scope, kind)
+        tables = tables_of(name, corpus) if kind == "pretraining" else []
+        return [*experiment_results(scope, kind), *tables]
     lists = [f"results/{scope}{name}" for name in ("verdict.md", "report.html", "provenance.json")]
     return [*lists, *figures(scope, study.figures()), *tables_of(name, corpus)]
 
@@ -112,6 +114,8 @@ def study_data(name):
 
 def experiment_results(scope, kind):
     """Files that say how an experiment went: a report, its numbers, its figure."""
+    if kind == "pilot":
+        return [f"results/{scope}pilot.{suffix}" for suffix in ("json", "md")]
     lists = [f"results/{scope}{kind}.{suffix}" for suffix in ("md", "csv", "provenance.json")]
     return [*lists, *experiment_figures(kind, scope)]
 

@@ -26,6 +26,12 @@ def answer(workflow):
         if job.rule.name in ("arithmetic_report", "stories_report", "sanity_report"):
             lines.append(Path(job.output.markdown).read_text().split("\n## How it is measured")[0])
             targets += [job.output.markdown, *job.output.figures]
+        if job.rule.name == "pretraining_report":
+            lines.append(Path(job.output.markdown).read_text().split("\n## ")[0])
+            targets += [job.output.markdown, *job.output.figures]
+        if job.rule.name == "pilot_report":
+            lines.append(Path(job.output.markdown).read_text())
+            targets.append(job.output.markdown)
         if job.rule.name in ("ledger", "runtimes"):
             targets.append(job.output.markdown)
     if not lines:

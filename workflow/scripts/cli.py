@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -41,9 +42,9 @@ def flags(usage: str | None) -> argparse.ArgumentParser:
 
 
 def parsed(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
-    """Arguments, with the log opened where they say."""
+    """Arguments, with the log opened where they say; of torchrun's processes by the first."""
     args = parser.parse_args(argv)
-    log_to(args.log)
+    log_to(args.log if os.environ.get("RANK", "0") == "0" else None)
     return args
 
 

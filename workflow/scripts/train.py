@@ -7,15 +7,19 @@
         --trunk models/h64.trunk.safetensors --output models/h64_wd0
 
 writes <output>.safetensors (weights), <output>.observations.safetensors and, for a trunk,
-<output>.trunk.safetensors (all that its branches go on from). A recipe whose stage2_weight_decay is
-null is a trunk's. Interrupted, the same command goes on from <output>.state.
+<output>.trunk.safetensors (all that its branches go on from); <output>.anomalies.jsonl if its
+rules see any, and with --tensorboard the folder <output>.tensorboard. A recipe whose
+stage2_weight_decay is null is a trunk's. Interrupted, the same command goes on from <output>.state.
+Several processes share each batch:
+
+    torchrun --standalone --nproc-per-node 2 -m -- workflow.scripts.train ...
 """
 
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import psutil
@@ -24,20 +28,27 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from bitnet import probe
+from bitnet.anomalies import Limits
 from bitnet.checkpoint import load_state, save_state, save_weights
 from bitnet.compilation import compiles
 from bitnet.config import Recipe
 from bitnet.counts import unique
 from bitnet.device import claim, describe
-from bitnet.files import read_json
+from bitnet.files import read_json, sha256
+from bitnet.parallel import Ranks, joined, launched
+from bitnet.pilot import check_pilot
 from bitnet.progress import DIVERGED, FINISHED, Every, Progress
 from bitnet.provenance import environment
 from bitnet.shards import open_shard
 from bitnet.tensors import save_tensors
+from bitnet.tokenizer import Tokenizer
 from bitnet.train import Stretch, train
 from workflow.scripts.cli import code_of, flags, log, parsed, run
+from workflow.scripts.instruments import Instruments
 
-MEMORY_KEYS = "batch_size, sequence_length or hidden_size"
+LIMITS = """{"loss_spike_above": 2, "entropy_below": 1, "repetition_above": 0.5,
+ "dead_layer_below": 1e-3}"""
+MEMORY_KEYS = "batch_size, sequence_length or hidden_size, or raise accumulate"
 LOG_EVERY, TELL_EVERY = 10, 30  # seconds between two lines of the log, of a terminal without bars
 
 
@@ -50,15 +61,27 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", required=True, help="path and stem of the files to write")
     parser.add_argument("--checkpoint-every", type=int, default=500, help="steps")
     parser.add_argument("--device", default="auto", help="auto, cpu or a list like cuda:0,cuda:1")
+    parser.add_argument("--pilot", nargs="*", help="pilot.json that must say go")
+    parser.add_argument("--override-pilot", action="store_true", help="train whatever it says")
+    parser.add_argument("--anomalies", default=LIMITS, help="limits of the rules, as JSON")
+    parser.add_argument("--tensorboard", action="store_true", help="write event files, too")
     args = parsed(parser, argv)
     recipe = Recipe.from_json(args.recipe)
     args.code = code_of("train", args.code)
     output = Path(args.output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    c = recipe.training
-    with only_one(output), claim(args.device, c.threads, c.deterministic) as device:
+    c, ranks = recipe.training, launched()
+    if ranks.first:  # the others wait: what is wrong is said once
+        c.micro_batch(ranks.count)
+        for path in [] if args.override_pilot else args.pilot or []:
+            check_pilot(path)
+    with (
+        only_one(output) if ranks.first else nullcontext(),
+        claim(args.device, c.threads, c.deterministic, ranks) as device,
+        joined(ranks, device),
+    ):
         try:
-            train_one(args, recipe, device)
+            train_one(args, recipe, device, ranks)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and "memory" not in str(error):
                 raise
@@ -78,7 +101,7 @@ def only_one(output: Path) -> FileLock:
         return lock.acquire().lock
 
 
-def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device) -> None:
+def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ranks: Ranks) -> None:
     """Train one stretch from where its state, its trunk or nothing leaves off."""
     manifest = read_json(args.manifest)
     if manifest["vocab_size"] != recipe.model.vocab_size:
@@ -92,24 +115,31 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device) ->
         "data": manifest["sha256"],
         "device": describe(device),
         "compiled": compiles(recipe, device),
+        "processes": ranks.count,
     }
-    callers = psutil.Process().parents()[:2]  # the shell that was started for this, the pipeline
+    # torchrun if there is one, the shell that was started for this, the pipeline
+    callers = psutil.Process().parents()[: 2 + (ranks.count > 1)]
     c, name, state = recipe.training, Path(args.output).name, Path(f"{args.output}.state")
-    stretch = Stretch(recipe, device, key["compiled"])
+    stretch = Stretch(recipe, device, key["compiled"], ranks)
     resume(stretch, args.trunk, state, key)
     folder, size = Path(args.manifest).parent, manifest["vocab_size"]
     tokens = open_shard(folder, manifest["train"], size)
     validation = open_shard(folder, manifest["validation"], size)
     last = c.steps if c.stage2_weight_decay is not None else c.wd_switch
-    first, began = stretch.step, time.perf_counter()
+    first, watch = stretch.step, None
+    if ranks.first:
+        limits, path = Limits(**json.loads(args.anomalies)), folder / "tokenizer.model"
+        own = path.is_file() and sha256(path) == manifest["tokenizer_sha256"]
+        tokenizer = Tokenizer(path) if own else None  # what is odd is then told in token ids
+        watch = Instruments(stretch, args.output, limits, tokenizer, args.tensorboard)
 
     def save(now: dict[str, torch.Tensor]) -> None:
         save_state(now, state, {**key, "kind": "state"})
 
     # Trainings of a pipeline share one terminal, where their bars would overwrite each other.
-    alone = None if args.log is None else True
+    hidden = None if args.log is None and ranks.first else True
     with tqdm(
-        total=last, initial=first, desc=name, unit="step", disable=alone, mininterval=0.5
+        total=last, initial=first, desc=name, unit="step", disable=hidden, mininterval=0.5
     ) as bar:
         train(
             stretch,
@@ -117,22 +147,22 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device) ->
             probe.windows(validation, manifest["probe"]),
             manifest["probe"]["positions"],
             last,
-            save=save,
+            save=save if ranks.first else None,
             save_every=args.checkpoint_every,
-            report=reporter(stretch, last, bar, args.output),
+            report=reporter(stretch, last, bar, args.output) if ranks.first else None,
+            watch=watch,
         )
+    if not ranks.first:
+        return
     log.info("%s %d", DIVERGED if stretch.diverged else FINISHED, stretch.step)
     if stretch.diverged:
         print(f"{args.output}: {DIVERGED} {stretch.step}", file=sys.stderr, flush=True)
-    seconds = time.perf_counter() - began
-    trained = (stretch.step - first) * c.batch_size * c.sequence_length
     record = {
         **key,
         "environment": {"device": key["device"], **environment()},
         "diverged": stretch.diverged,
         "first_step": first,  # of the last piece, if there was more than one
-        "seconds": round(seconds, 1),
-        "tokens_per_second": round(trained / seconds),
+        **watch.measured(stretch),
     }
     inputs, targets = probe.inputs_and_targets(validation, manifest["probe"])
     if orphaned := not all(parent.is_running() for parent in callers):

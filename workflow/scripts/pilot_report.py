@@ -1,0 +1,31 @@
+"""Judge the pilot of a long training: go or no-go, with speed, memory and expected hours.
+
+    python -m workflow.scripts.pilot_report --observations h768.observations.safetensors \\
+        --manifest manifest1024.json --references references1024.json --tokenizer tokenizer.model \\
+        --anomalies '{...}' --title x_pilot --markdown pilot.md --output pilot.json
+"""
+
+from bitnet.files import write_json, write_text
+from bitnet.pilot_report import judge, markdown
+from bitnet.provenance import environment
+from bitnet.tokenizer import open_tokenizer
+from workflow.scripts.cli import code_of, log, parsed, run
+from workflow.scripts.trained import read_trained, trained_flags
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write the verdict as JSON and as a report."""
+    parser = trained_flags(__doc__)
+    parser.add_argument("--output", required=True, help="JSON file to write")
+    args = parsed(parser, argv)
+    [pilot], tokenizer = read_trained(args), open_tokenizer(args.tokenizer)
+    found = judge(pilot)
+    log.info("%(verdict)s: %(reasons)s", found)
+    write_text(args.markdown, markdown(pilot, args.title, tokenizer.decode))
+    made = {key: pilot.record[key] for key in ("recipe", "code", "data", "environment")}
+    own = {"code": code_of("pilot_report", args.code), "evaluated": environment()}
+    write_json(args.output, {**found, "trained": made, **own})
+
+
+if __name__ == "__main__":
+    run(main)
