@@ -39,9 +39,7 @@ def test_the_model_of_the_package_is_taken(tmp_path, monkeypatch, real_data):
 @pytest.mark.parametrize("model", [None, b"another"])
 def test_a_version_without_that_model_is_refused(tmp_path, monkeypatch, model):
     install(tmp_path / "packages", monkeypatch, model)
-    with pytest.raises(
-        ValueError, match=r"mistral-common 99.0 has not.*pip install"
-    ):
+    with pytest.raises(ValueError, match=r"mistral-common 99.0 has not.*pip install"):
         make(tmp_path)
     assert not list(tmp_path.glob("t.model*"))
 
