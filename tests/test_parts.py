@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import multiprocessing
 import os
 import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -96,47 +98,52 @@ def test_joined_shards_are_read_as_the_array_of_all():
             joined[np.array([0, outside])]
 
 
-def interrupted(script: str, *arguments: str, after: float) -> bool:
-    """Run a script in a process of its own and kill it; whether it had ended before."""
+def interrupted(script: str, *arguments: str, files: Callable, more: int, pause: float) -> bool:
+    """Run a script, kill it some time after it made so many files; whether it had ended before."""
     command = [sys.executable, "-m", f"workflow.scripts.{script}", *arguments]
-    running = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT)
-    children: list[psutil.Process] = []
-    end = time.monotonic() + after
-    while time.monotonic() < end and running.poll() is None:
-        children = psutil.Process(running.pid).children() or children
-        time.sleep(0.01)
+    running, enough = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT), len(files()) + more
+    while len(files()) < enough and running.poll() is None:
+        time.sleep(0.005)
+    time.sleep(pause)
+    children = psutil.Process(running.pid).children() if running.poll() is None else []
     ended = running.poll() is not None
     running.kill()
     running.wait()
-    psutil.wait_procs(children, timeout=20)
-    assert not [child for child in children if child.is_running()]  # none works on
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive  # none works on
     return ended
 
 
+def interrupted_often(script: str, *arguments: str, folder: Path, suffix: str) -> int:
+    """Kill a script again and again; how many files it had when it began for the last time."""
+    chance, most = random.Random(script), 0
+
+    def files() -> list[Path]:
+        return sorted(folder.glob(f"train-*{suffix}"))
+
+    for _ in range(6):
+        described = [p for p in files() if p.with_name(f"{p.name}.json").exists()]
+        before = {path: path.stat().st_mtime_ns for path in described}
+        moment = {"more": chance.randint(0, 4), "pause": chance.uniform(0, 0.1)}
+        if interrupted(script, *arguments, files=files, **moment):
+            break
+        assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+        most = max(most, len(before))
+    return most
+
+
 def test_killed_at_any_moment_whole_files_stay_and_the_end_is_the_same(tmp_path, tokenizer):
-    source = {**STORIES, "train_bytes": 3_000_000, "part_bytes": 100_000}
+    source = {**STORIES, "train_bytes": 1_500_000, "part_bytes": 50_000}
     whole, folder = tmp_path / "whole", tmp_path / "killed"
     take(whole, source)
     encode(whole, tokenizer)
-    rng, most = random.Random(0), 0
-    output = ["--output", str(folder / "text.json")]
-    for _ in range(30):
-        before = {path: path.stat().st_mtime_ns for path in folder.glob("train-*.parquet")}
-        if interrupted("text", "--source", json.dumps(source), *output, after=rng.uniform(0.5, 2)):
-            break
-        assert all(path.stat().st_mtime_ns == time for path, time in before.items())
-        most = max(most, len(before))
+    flags = ["--source", json.dumps(source), "--output", str(folder / "text.json")]
+    assert interrupted_often("text", *flags, folder=folder, suffix=".parquet") > 0
     take(folder, source)
     flags = ["--text", str(folder / "text.json"), "--tokenizer", str(tokenizer)]
     flags += ["--processes", "2", "--output", str(folder / "shards.json")]
-    for _ in range(30):
-        before = {path: path.stat().st_mtime_ns for path in folder.glob("train-*.bin")}
-        if interrupted("shards", *flags, after=rng.uniform(0.5, 2)):
-            break
-        assert all(path.stat().st_mtime_ns == time for path, time in before.items())
-        most = max(most, len(before))
+    assert interrupted_often("shards", *flags, folder=folder, suffix=".bin") > 0
     encode(folder, tokenizer)
-    assert most > 0  # else nothing was kept
     assert content(folder) == content(whole)
 
 
@@ -235,4 +242,4 @@ def test_a_process_that_was_killed_or_refuses_ends_the_work_in_one_line():
         list(in_processes(die, range(5), 2))
     with pytest.raises(ValueError, match="x is 2"):
         list(in_processes(refuse_two, range(5), 2))
-    assert not psutil.Process().children()
+    assert not multiprocessing.active_children()
