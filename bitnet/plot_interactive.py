@@ -6,6 +6,7 @@ of weights, in all panels at once.
 """
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -20,6 +21,7 @@ from bitnet.states import Thresholds
 
 MOST_COLUMNS = 4
 PANEL_HEIGHT, MARGIN = 230, 130  # pixels
+SPARE = 0.04  # of an axis, above and below what it shows
 GREY = "#808080"  # text, lines and trunks: legible on white and on black
 DASH = dict(zip(DASHES, ("solid", "dash"), strict=True))
 TRUNK = "before the switch"
@@ -42,13 +44,14 @@ def curves(name: str, rows: pd.DataFrame, thresholds: Thresholds) -> go.Figure:
     )
     seen: set[str] = set()
     ends = [0, int(rows["Step"].max())]
+    levels = references(quantity, rows.iloc[0], thresholds)
     for place, key in enumerate(grid.keys):
         where = {"row": place // grid.width + 1, "col": place % grid.width + 1}
         for trace in _traces(cells[key], quantity, arm_colours(rows)):
             trace.showlegend = trace.showlegend and trace.legendgroup not in seen
             seen |= {trace.legendgroup} if trace.showlegend else set()
             figure.add_trace(trace, **where)
-        for label, value in references(quantity, rows.iloc[0], thresholds).items():
+        for label, value in levels.items():
             figure.add_trace(_reference(label, value, ends), **where)
             if where["col"] == grid.width:
                 level = math.log10(value) if quantity.log else value
@@ -56,7 +59,17 @@ def curves(name: str, rows: pd.DataFrame, thresholds: Thresholds) -> go.Figure:
         for step in cells[key]["SwitchStep"].unique():
             figure.add_vline(step, line={"color": GREY, "width": 0.7}, **where)
     _dress(figure, quantity, height, ends)
+    figure.update_yaxes(range=_span([*rows[quantity.column], *levels.values()], quantity.log))
     return figure
+
+
+def _span(values: Sequence[float], log: bool) -> list[float]:
+    """Lowest and highest height with a margin, as plotly counts them: it finds none of its own for
+    axes that all match."""
+    heights = [value for value in values if math.isfinite(value) and (value > 0 or not log)]
+    heights = [math.log10(value) for value in heights] if log else heights
+    margin = SPARE * (max(heights) - min(heights))
+    return [min(heights) - margin, max(heights) + margin]
 
 
 def columns(rows: pd.DataFrame) -> int:

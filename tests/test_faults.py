@@ -45,7 +45,8 @@ def prepared(tmp_path_factory) -> tuple[Path, bytes]:
     tiny = project / "tests/tiny.yaml"
     quick = {"steps": STEPS, "batch_size": 2, "sequence_length": 32}
     quick |= {"warmup_steps": 4, "evaluate_every": STEPS // 4, "evaluate_at": []}
-    longer = re.sub("training: {steps.*}", f"training: {json.dumps(quick)}", tiny.read_text())
+    text, training = tiny.read_text(), f"training: {json.dumps(quick)}"
+    longer = re.sub("training: {steps.*}", training, text, count=1)  # of quick, the first
     tiny.write_text(longer.replace("checkpoint_every: 7", f"checkpoint_every: {EVERY}"))
     snakemake(project, *TINY)
     table = (project / TARGET).read_bytes()

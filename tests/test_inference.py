@@ -1,7 +1,5 @@
 """Inference reads what training would read: the same logits, token by token, without the work."""
 
-import time
-
 import numpy as np
 import pytest
 import torch
@@ -85,30 +83,6 @@ def test_more_tokens_than_the_context_are_refused():
     model.logits(ids(1, CONTEXT), cache)
     with pytest.raises(ValueError, match=f"tokens is {CONTEXT + 1}; allowed: at most the context"):
         model.logits(ids(1, 1), cache)
-
-
-def test_generation_is_five_times_as_fast_as_training_layers_without_a_cache():
-    # Seconds of this process, so that a busy machine is no failure. Models of hidden size 128 and
-    # less spend their time calling small operations, with a cache or without.
-    torch.manual_seed(0)
-    model = Transformer(ModelConfig(512, 256, 2), 128)
-    frozen, read = Inference(model), torch.randint(512, (1, 128))
-
-    def cached() -> float:
-        cache, began = frozen.cache(1), time.process_time()
-        for i in range(100):
-            frozen.next_logits(read[:, i : i + 1], cache)
-        return (time.process_time() - began) / 100
-
-    @torch.no_grad()
-    def uncached() -> float:
-        began = time.process_time()
-        for i in range(4, 104, 10):
-            model(read[:, :i])[:, -1]
-        return (time.process_time() - began) / 10
-
-    cached(), uncached()
-    assert min(uncached() for _ in range(3)) > 5 * min(cached() for _ in range(3))
 
 
 @pytest.fixture

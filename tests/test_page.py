@@ -86,6 +86,17 @@ def test_curves_hold_the_tables_values_a_seed_and_their_mean(rows):
     assert len(names) == len(set(names)) == 6
 
 
+@pytest.mark.parametrize("name", ["unique_predictions", "loss"])
+def test_every_curve_lies_within_its_axes(rows, name):
+    figure = curves(name, prepared(rows), LIMITS)
+    low, high = figure.layout.yaxis.range
+    heights = [y for trace in figure.data for y in trace.y if y is not None]
+    if figure.layout.yaxis.type == "log":
+        low, high = 10**low, 10**high
+    assert low < min(heights) and max(heights) < high
+    assert high - low < 2 * (max(heights) - min(heights))
+
+
 def test_a_run_that_diverged_is_out_of_the_mean():
     figure = curves("loss", prepared(diverging(500)), LIMITS)
     [mean] = [t for t in figure.data if t.name == ARM and t.showlegend]
