@@ -38,7 +38,8 @@ def markdown(
 
     `conditions` are lines on how the rows were made; they come first among the notes.
     """
-    names, rows = _labels(cells), cells.to_dict("records")
+    names = _labels(cells, ["HiddenSize", "Optimizer", "Weights"])
+    rows = cells.to_dict("records")
     level = f"[{thresholds.confidence:.0%}]"
     decides = rows[0]["Primary"]  # one corpus, one measure
     shown = "count" if decides in RATIOS else decides
@@ -74,9 +75,10 @@ def _advice(cells: pd.DataFrame, question: Mapping, limits: Thresholds) -> str:
 
 def _sizes(found: pd.DataFrame) -> str:
     """States by size, and what their order says."""
+    names = _labels(found, ["Optimizer", "Weights"])
     lines = [
         [
-            " ".join(map(str, (row["Optimizer"], row["Weights"]))) + _odd(row),
+            name,
             row["Part"],
             ", ".join(
                 f"{n} {s or 'mixed'}" for n, s in zip(row["Sizes"], row["States"], strict=True)
@@ -84,22 +86,18 @@ def _sizes(found: pd.DataFrame) -> str:
             f"{row['Scaling']}: {SIZES[row['Scaling']]}"
             + (f", from hidden {row['MinimumSize']}" if row["Scaling"] == "A" else ""),
         ]
-        for row in found.to_dict("records")
+        for name, row in zip(names, found.to_dict("records"), strict=True)
     ]
     return table(["series", "part", "states by hidden size", "outcome"], lines)
 
 
-def _odd(row: Mapping) -> str:
-    return "" if row[VARIANT] == BASE else f" {row[VARIANT]}"
-
-
-def _labels(cells: pd.DataFrame) -> list[str]:
-    """'256 adam ternary', with what else the study varies where it is not its commonest value."""
-    labels = [f"{row.HiddenSize} {row.Optimizer} {row.Weights}" for row in cells.itertuples()]
+def _labels(cells: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """'256 adam ternary', with what else the study varies where one value is not the commonest."""
+    labels = [" ".join(map(str, key)) for key in cells[columns].itertuples(index=False)]
     for column, word in (("PeakLR", "lr"), ("Stage1WD", "stage1wd")):
-        usual = cells[column].mode().iloc[0]
+        usual = cells[column].mode()
         labels = [
-            label + (f" {word}{spell_number(value)}" if value != usual else "")
+            label + (f" {word}{spell_number(value)}" if len(usual) > 1 or value != usual[0] else "")
             for label, value in zip(labels, cells[column], strict=True)
         ]
     return [
