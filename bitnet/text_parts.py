@@ -36,8 +36,8 @@ def read_text_part(folder: str | Path, part: Mapping) -> Iterator[str]:
     path = intact(folder, part, "text")  # parquet's own checksums leave out headers and footer
     try:
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=ROWS, columns=["text"]):
-                yield from batch.column(0).to_pylist()
+            for group in range(file.num_row_groups):  # iter_batches keeps what it has read
+                yield from file.read_row_group(group, columns=["text"]).column(0).to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"text {str(path)!r}: {str(error).splitlines()[0]}") from None
 
