@@ -20,13 +20,13 @@ SHOWN = 24  # predictions that are shown where no text was written
 class Limits:
     """From where on something is an anomaly; a 0 switches a rule of `below` off."""
 
-    loss_spike_above: float
+    loss_spike_above: float = 2
     """Nats that a step's loss stood above the mean of the hundred steps that it ends."""
-    entropy_below: float
+    entropy_below: float = 1
     """Mean entropy, in nats, of the distributions that are predicted at the probe."""
-    repetition_above: float
+    repetition_above: float = 0.5
     """Mean share of 4-token phrases in drawn texts that repeat one before them."""
-    dead_layer_below: float
+    dead_layer_below: float = 1e-3
     """What a layer adds to the residual stream over what it was given."""
 
 

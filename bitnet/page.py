@@ -19,6 +19,7 @@ from bitnet.page_template import TEMPLATE
 from bitnet.plot_interactive import columns, curves
 from bitnet.plot_rows import prepared
 from bitnet.plot_style import save
+from bitnet.plot_trajectories import QUANTITIES
 from bitnet.plots import draw
 from bitnet.question import is_original
 from bitnet.states import Thresholds
@@ -91,7 +92,7 @@ def _sections(text: str) -> list[Markup]:
 def _figure(name: str, text: str, rows: pd.DataFrame, thresholds: Thresholds) -> dict:
     caption = text.format(**rows.iloc[0])
     last = rows[rows["Step"] == rows["Step"].max()]
-    column = {"unique_predictions": "UniquePredictions", "loss": "ValLoss"}[name]
+    column = QUANTITIES[name].column
     means = last.groupby(["Optimizer", "Weights", "Arm"])[column].mean()
     ends = "; ".join(f"{o} {w} with {arm}: {v:.4g}" for (o, w, arm), v in means.items())
     figure = curves(name, rows, thresholds)

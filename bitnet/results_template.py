@@ -72,9 +72,10 @@ def _origin(rows: pd.DataFrame, records: Mapping[str, Mapping]) -> list[list[str
     tokens = protocol["steps"] * protocol["batch_size"] * protocol["sequence_length"]
     held = found[0]["training_tokens"]
     speed = statistics.median(record["tokens_per_second"] for record in found)
-    minutes = tokens / speed / 60
+    minutes, memory = tokens / speed / 60, max(record["peak_memory_mib"] for record in found)
     return [
         ["device", ", ".join(devices)],
+        ["memory of a training", f"at most {memory:,} MiB"],
         ["duration of a run", f"{minutes:,.1f} minutes at {speed:,.0f} tokens/s (median)"],
         ["runs", f"{len(found)} of {protocol['steps']:,} steps, {rows['Seed'].nunique()} seeds"],
         ["corpus", f"{held:,} tokens; a run trains on {tokens:,} ({tokens / held:.2f} epochs)"],

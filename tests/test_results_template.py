@@ -18,6 +18,7 @@ def record(**changes) -> dict:
         "lineage": {"train": {"recipe": {"training": PROTOCOL}}},
         "tokens_per_second": 1000,
         "training_tokens": 40_000,
+        "peak_memory_mib": 1_234,
         "diverged": False,
     } | changes
 
@@ -84,6 +85,7 @@ def test_what_passes_without_the_fix_is_listed():
 
 def test_duration_and_epochs_are_arithmetic_and_crashes_are_named():
     text = filled(OUTCOMES["fixed"], h256_wd0=record(), h256_wd0_seed1=record(diverged=True))
+    assert "at most 1,234 MiB" in text
     assert "2.0 minutes at 1,000 tokens/s" in text  # 600 x 4 x 50 = 120,000 tokens
     assert re.search(r"40,000 tokens; a run trains on 120,000 \(3\.00 epochs\)", text)
     assert "Issues met: diverged: h256_wd0_seed1." in text

@@ -19,6 +19,7 @@ from bitnet.tensors import load_tensors
 from workflow.scripts.cli import code_of, flags, log, parsed, run
 
 MEASURED = ("environment", "diverged", "first_step", "seconds", "tokens_per_second")
+MEASURED += ("peak_memory_mib", "processes")
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -46,8 +46,6 @@ from bitnet.train import Stretch, train
 from workflow.scripts.cli import code_of, flags, log, parsed, run
 from workflow.scripts.instruments import Instruments
 
-LIMITS = """{"loss_spike_above": 2, "entropy_below": 1, "repetition_above": 0.5,
- "dead_layer_below": 1e-3}"""
 MEMORY_KEYS = "batch_size, sequence_length or hidden_size, or raise accumulate"
 LOG_EVERY, TELL_EVERY = 10, 30  # seconds between two lines of the log, of a terminal without bars
 
@@ -63,7 +61,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu or a list like cuda:0,cuda:1")
     parser.add_argument("--pilot", nargs="*", help="pilot.json that must say go")
     parser.add_argument("--override-pilot", action="store_true", help="train whatever it says")
-    parser.add_argument("--anomalies", default=LIMITS, help="limits of the rules, as JSON")
+    parser.add_argument("--anomalies", default="{}", help="limits of the rules, as JSON")
     parser.add_argument("--tensorboard", action="store_true", help="write event files, too")
     args = parsed(parser, argv)
     recipe = Recipe.from_json(args.recipe)
