@@ -8,8 +8,9 @@ def announce(workflow):
     cluster = workflow.non_local_exec  # where this machine's cores and GPUs say nothing
     gpu = any(slots) if cluster else has_cuda()
     at_once = max(1, workflow.resource_settings.nodes if cluster else workflow.cores)
-    if gpu and any(slots) and not cluster:
-        at_once = min(at_once, int(workflow.global_resources.get("gpu", 1)))
+    limits = workflow.global_resources  # a mapping of objects, whose get() takes no default
+    if gpu and any(slots) and not cluster and "gpu" in limits:
+        at_once = max(1, min(at_once, limits["gpu"].value // max(slots)))
     found = [Recipe.from_json(job.params.recipe) for job in jobs]
     watching = "\nhow far each is: python -m workflow.scripts.watch --every 5" if jobs else ""
     return plan.announcement(found, gpu, at_once) + watching
