@@ -10,7 +10,7 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-include: "workflow/rules/common.smk"  # refuses a config.yaml that is wrong
+include: "workflow/common/config.smk"  # refuses a config.yaml that is wrong
 
 
 configfile: f"{workflow.basedir}/config.yaml"
@@ -19,7 +19,11 @@ configfile: f"{workflow.basedir}/config.yaml"
 refused(check, config, SCHEMA)  # with what the command line changes
 
 
-include: "workflow/rules/recognise.smk"
+include: "workflow/common/paths.smk"
+include: "workflow/common/inputs.smk"
+include: "workflow/common/params.smk"
+include: "workflow/common/recognise.smk"
+include: "workflow/common/terminal.smk"
 
 
 localrules:
@@ -47,12 +51,10 @@ for _study in config["studies"]:
 
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
-include: "workflow/rules/judge.smk"
+include: "workflow/rules/results.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/experiments.smk"
-include: "workflow/rules/pretraining.smk"
 include: "workflow/rules/export.smk"
-include: "workflow/rules/terminal.smk"
 
 
 onstart:

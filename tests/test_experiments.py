@@ -144,7 +144,7 @@ def test_the_decision_table_has_an_answer_for_every_outcome(arithmetic, stories)
 def test_a_dry_run_of_the_sanity_experiments_trains_each_kind_of_weights_once(tmp_path):
     project = copy_project(tmp_path)
     found = jobs(snakemake(project, "-n", "sanity_quick"))
-    assert found["trunk"] == found["branch"] == 4 and "verdict" not in found
+    assert found["train_trunk"] == found["train_branch"] == 4 and "verdict" not in found
     assert found["answers"] == found["samples"] == 2 and found["sanity_report"] == 1
     assert jobs(snakemake(project, "-n", "arithmetic"))["answers"] == 2
     found = jobs(snakemake(project, "-n", "tinystories", "--config", "corpus=stories"))

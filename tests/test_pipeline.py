@@ -14,7 +14,7 @@ from tests.project import ENVIRONMENT, ROOT, SNAKEMAKE, TINY, call, copy_project
 
 NUMBERS = b"\n<|endoftext|>\n".join(b"number %d" % i for i in range(300))  # few different words
 DATA = {"text", "tokenizer", "shards", "manifest", "references"}
-CHAIN = {*DATA, "trunk", "branch", "evaluate"}
+CHAIN = {*DATA, "train_trunk", "train_branch", "evaluate"}
 
 
 @pytest.fixture
@@ -38,14 +38,14 @@ def test_a_dry_run_needs_neither_torch_nor_a_data_set_library(project, tmp_path)
         (forbidden / name).mkdir(parents=True)
         (forbidden / name / "__init__.py").write_text(f"raise ImportError('no {name} here')\n")
     env = {**ENVIRONMENT, "PYTHONPATH": str(forbidden)}
-    assert jobs(snakemake(project, "-n", "wd_fix", env=env))["trunk"] == 2 * 2 * 2 * 5
+    assert jobs(snakemake(project, "-n", "wd_fix", env=env))["train_trunk"] == 2 * 2 * 2 * 5
 
 
 @pytest.mark.parametrize("study", ["quick", "wd_fix"])
 def test_every_trunk_is_trained_once_and_branched_for_every_weight_decay(project, study):
     found = jobs(snakemake(project, "-n", study))
-    assert found["branch"] == 2 * found["trunk"] == found["evaluate"]
-    assert found["verdict"] == found["figures"] == found["page"] == found[study] == 1
+    assert found["train_branch"] == 2 * found["train_trunk"] == found["evaluate"]
+    assert found["verdict"] == found["figures"] == found["report"] == found[study] == 1
 
 
 def test_a_study_has_its_own_figures_in_one_job(project):
@@ -66,20 +66,22 @@ def test_all_builds_the_quick_study_without_a_gpu_and_the_main_one_with_it(proje
     ]
     env = {**ENVIRONMENT, "PATH": os.pathsep.join(without)}
     output = snakemake(project, "-n", env=env)
-    assert "`all` is the study quick here" in output and jobs(output)["trunk"] == 12
+    assert "`all` is the study quick here" in output and jobs(output)["train_trunk"] == 12
     smi.write_text("#!/bin/sh\n")
     smi.chmod(0o755)
     env["PATH"] = os.pathsep.join([str(smi.parent), *without])
     command = ("-n", "all", "--cores", "1", "--resources", "gpu=1")
     output = snakemake(project, *command, env=env)
-    assert "`all` is the study wd_fix here" in output and jobs(output)["trunk"] == 40
-    assert jobs(snakemake(project, *command, "--config", "study=quick", env=env))["trunk"] == 12
+    assert "`all` is the study wd_fix here" in output and jobs(output)["train_trunk"] == 40
+    assert (
+        jobs(snakemake(project, *command, "--config", "study=quick", env=env))["train_trunk"] == 12
+    )
 
 
 def test_runtimes_are_compared_in_the_forms_that_a_model_has(project):
-    forms = {"export_folder": 2, "export_gguf": 1, "runtimes": 1}
+    forms = {"export_folder": 2, "export_gguf": 1, "compare_runtimes_of_run": 1}
     found = jobs(snakemake(project, "-n", "compare_runtimes"))
-    assert found.items() >= {**forms, "trunk": 1, "branch": 1}.items()
+    assert found.items() >= {**forms, "train_trunk": 1, "train_branch": 1}.items()
     narrow = jobs(snakemake(project, "-n", "results/quick/runtimes-h64_wd0.md"))
     assert narrow.items() >= {**forms, "export_folder": 1}.items()
     twin = snakemake(project, "-n", "results/runtimes-h256_wd0_fp.md")

@@ -35,7 +35,7 @@ def test_a_dry_run_prints_what_the_configuration_comes_to(project):
     folder, _ = project
     output = snakemake(folder, "-n", "--cores", "1", *TINY, "--", "pretraining_quick")
     assert "2,090,240" in output and "20,480" in output and "the pilot's speed on cpu" in output
-    assert jobs(output)["trunk"] == 1  # the pilot's is there
+    assert jobs(output)["train_trunk"] == 1  # the pilot's is there
 
 
 def test_a_training_starts_only_where_its_pilot_says_go_or_is_overridden(project):

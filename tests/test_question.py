@@ -357,8 +357,8 @@ def test_an_arm_is_split_from_a_variant_that_holds_its_letters():
 def test_snakemake_builds_the_study_like_any_other(tmp_path):
     project = copy_project(tmp_path)
     found = jobs(snakemake(project, "-n", "warmup"))
-    assert found["trunk"] == found["branch"] == found["evaluate"] == 24
-    assert found["verdict"] == found["figures"] == found["page"] == found["warmup"] == 1
+    assert found["train_trunk"] == found["train_branch"] == found["evaluate"] == 24
+    assert found["verdict"] == found["figures"] == found["report"] == found["warmup"] == 1
 
 
 def test_the_order_of_rows_changes_nothing():

@@ -21,10 +21,10 @@ from tests.project import ROOT, SNAKEMAKE, TINY, call, commit, copy_project, job
 pytestmark = pytest.mark.slow
 
 OTHER = "results/h16_wd0.csv"  # of the study wd_fix: 1 trunk, 1 branch
-JUDGE = {"verdict": 1, "figures": 1, "page": 1, "provenance": 1}
-RUNS = {"trunk": 3, "branch": 5, "evaluate": 5, **JUDGE}
+JUDGE = {"verdict": 1, "figures": 1, "report": 1, "provenance": 1}
+RUNS = {"train_trunk": 3, "train_branch": 5, "evaluate": 5, **JUDGE}
 DATA = {"tokenizer": 1, "shards": 1, "manifest": 1, "references": 1}
-DRAWN = {"figures": 1, "page": 1, "provenance": 1}
+DRAWN = {"figures": 1, "report": 1, "provenance": 1}
 NOTHING: dict[str, int] = {}
 
 
@@ -120,7 +120,7 @@ EDITS = {
     "rule of the verdict": (
         "bitnet/verdict.py",
         append("SPARE = 1"),
-        {"verdict": 1, "page": 1, "provenance": 1},
+        {"verdict": 1, "report": 1, "provenance": 1},
     ),
     "threshold": ("config.yaml", swap("collapsed_below: 10", "collapsed_below: 9"), JUDGE),
     "swapped thresholds": (
@@ -130,28 +130,28 @@ EDITS = {
     ),
     "plot": ("bitnet/plots.py", append("SPARE = 1"), DRAWN),
     "heat map": ("bitnet/plot_phase.py", append("SPARE = 1"), DRAWN),
-    "page": ("bitnet/page.py", append("SPARE = 1"), {"page": 1}),
+    "report": ("bitnet/page.py", append("SPARE = 1"), {"report": 1}),
     "title": ("config.yaml", swap('title: ""', "title: new"), {"figures": 1, "provenance": 1}),
     "one more seed": (
         "tests/tiny.yaml",
         swap("quick:\n    seeds: 1", "quick:\n    seeds: 2"),
-        {"trunk": 2, "branch": 4, "evaluate": 4, **JUDGE},
+        {"train_trunk": 2, "train_branch": 4, "evaluate": 4, **JUDGE},
     ),
     "two more sizes": (  # enough for one more figure
         "tests/tiny.yaml",
         swap("hidden_size: [16], o", "hidden_size: [16, 32, 64], o"),
-        {"trunk": 4, "branch": 8, "evaluate": 8, "verdict": 1, "figures-scaling": 1}
-        | {"page": 1, "provenance": 1},
+        {"train_trunk": 4, "train_branch": 8, "evaluate": 8, "verdict": 1, "figures-scaling": 1}
+        | {"report": 1, "provenance": 1},
     ),
     "one more weight decay": (
         "tests/tiny.yaml",
         swap("grid: {", "grid: {stage2_weight_decay: [0.05, 0, 0.01], "),
-        {"branch": 2, "evaluate": 2, **JUDGE},
+        {"train_branch": 2, "evaluate": 2, **JUDGE},
     ),
     "learning rate of one study": (
         "tests/tiny.yaml",
         swap(QUICK, QUICK.replace("{steps", "{peak_lr: 0.002, steps")),
-        {"trunk": 2, "branch": 4, "evaluate": 4, **JUDGE},
+        {"train_trunk": 2, "train_branch": 4, "evaluate": 4, **JUDGE},
     ),
     "swapped numbers of a recipe": (
         "tests/tiny.yaml",
@@ -159,7 +159,7 @@ EDITS = {
             "batch_size: 2, sequence_length: 32, warmup_steps: 4",
             "batch_size: 4, sequence_length: 32, warmup_steps: 2",
         ),
-        {"trunk": 2, "branch": 4, "evaluate": 4, **JUDGE},
+        {"train_trunk": 2, "train_branch": 4, "evaluate": 4, **JUDGE},
     ),
     "vocabulary": ("tests/tiny.yaml", swap("vocab_size: 512", "vocab_size: 520"), {**DATA, **RUNS}),
     "words of the stories": ("bitnet/lexicon.txt", append("noun fox"), {"text": 1, **DATA, **RUNS}),
@@ -221,12 +221,18 @@ CLONED = {
     "key order": NOTHING,
     "two imports away": {**FROM_TEXT, **RUNS},
     "metric": {**FROM_TEXT, **RUNS},  # observations are not committed
-    "rule of the verdict": {"verdict": 1, "page": 1, "provenance": 1},
+    "rule of the verdict": {"verdict": 1, "report": 1, "provenance": 1},
     "swapped thresholds": JUDGE,
     "plot": DRAWN,
     "one more seed": {**FROM_TEXT, **EDITS["one more seed"][2]},
     # its trunks are not committed either
-    "one more weight decay": {**FROM_TEXT, "trunk": 2, "branch": 2, "evaluate": 2, **JUDGE},
+    "one more weight decay": {
+        **FROM_TEXT,
+        "train_trunk": 2,
+        "train_branch": 2,
+        "evaluate": 2,
+        **JUDGE,
+    },
     "learning rate of one study": {**FROM_TEXT, **EDITS["learning rate of one study"][2]},
     "vocabulary": {**FROM_TEXT, **RUNS},
 }
@@ -245,7 +251,7 @@ def test_in_a_clone_an_edit_makes_stale_what_it_touches(clone, name):
 
 def test_a_committed_result_changed_by_hand_is_made_again_alone(clone):
     with edited(clone, OTHER, lambda text: text.replace("ternary", "Ternary", 1)):
-        chain = {"trunk": 1, "branch": 1, "evaluate": 1}
+        chain = {"train_trunk": 1, "train_branch": 1, "evaluate": 1}
         assert planned(clone) == {**FROM_TEXT, **chain}
 
 
@@ -262,15 +268,15 @@ def test_what_is_stale_in_a_clone_is_rebuilt_and_then_rests(clone):
 
 def test_the_ledger_of_claims_is_made_of_its_studies_and_again_when_its_code_changes(built):
     output = snakemake(built, "claims", *TINY, "--cores", "2")
-    assert jobs(output)["ledger"] == 1 and "trunk" not in jobs(output)
+    assert jobs(output)["claims_ledger"] == 1 and "train_trunk" not in jobs(output)
     text = (built / "results/claims/quick.md").read_text()
     assert "Stage-2 weight decay 0 instead of 0.05 fixes it" in text
     assert "quick: inconclusive." in text  # one seed
     assert planned(built, "claims") == NOTHING
     with edited(built, "bitnet/claims.py", append("SPARE = 1")):
-        assert planned(built, "claims") == {"ledger": 1}
+        assert planned(built, "claims") == {"claims_ledger": 1}
     with edited(built, "config.yaml", swap("collapsed_below: 10", "collapsed_below: 12")):
-        assert planned(built, "claims") == {"ledger": 1, "verdict": 1}
+        assert planned(built, "claims") == {"claims_ledger": 1, "verdict": 1}
 
 
 # --- damage: a build that meets it says what to do, and that is enough ---

@@ -54,12 +54,14 @@ def asked_for(rule: str) -> list[str]:
 
 def test_a_study_runs_whole_and_asks_for_no_gpu_where_it_takes_none(project):
     said = submit(project, "data")
-    assert jobs(said)["shards"] == 1 and "trunk" not in jobs(said)
+    assert jobs(said)["shards"] == 1 and "train_trunk" not in jobs(said)
     said = submit(project, "results/quick/verdict.md")
-    assert jobs(said).keys() >= {"trunk", "branch", "evaluate", "verdict"}
+    assert jobs(said).keys() >= {"train_trunk", "train_branch", "evaluate", "verdict"}
     assert "at a time on the CPU" in said
     assert (project / "results/quick/verdict.md").is_file()
-    assert len(asked_for("trunk")) == jobs(said)["trunk"] and set(asked_for("trunk")) == {""}
+    assert len(asked_for("train_trunk")) == jobs(said)["train_trunk"] and set(
+        asked_for("train_trunk")
+    ) == {""}
     assert "Nothing to be done" in snakemake(project, "-n", "results/quick/verdict.md", *TINY)
 
 
@@ -67,4 +69,4 @@ def test_a_training_asks_for_the_gpus_that_its_study_says(project):
     for path in (project / "config.yaml", project / "tests/tiny.yaml"):
         path.write_text(path.read_text().replace("gpu: 0", "gpu: 2"))
     assert "on a GPU" in submit(project, "models/quick/h16.safetensors")
-    assert "2" in asked_for("trunk") and set(asked_for("text")) == {""}
+    assert "2" in asked_for("train_trunk") and set(asked_for("text")) == {""}

@@ -13,7 +13,7 @@ from bitnet.studies import Study
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-FILES = [ROOT / "Snakefile", *ROOT.glob("workflow/rules/*.smk")]
+FILES = [ROOT / "Snakefile", *ROOT.glob("workflow/*/*.smk")]
 RULES = [name for file in FILES for name in re.findall(r"(?m)^rule (\w+):", file.read_text())]
 RULES += ["figures"]  # which a loop names
 

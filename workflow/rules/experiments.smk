@@ -1,44 +1,6 @@
 # a trained model -> what it answers or writes -> the report of an experiment, pass or fail
 
 
-def experiment_scopes(kind):
-    """Scopes of the studies that put their models to an experiment, as a pattern."""
-    names = [name for name, study in config["studies"].items() if study.get("experiment") == kind]
-    scopes = [scope_of(name) for name in names]
-    return "|".join([*scopes, *(rf"{name}@[a-z][a-z0-9_]*/" for name in names)]) or "(?!)"
-
-
-def of_runs(suffix):
-    """A function that gives a file of every run of a study."""
-
-    def of(wildcards):
-        return [f"models/{wildcards.scope}{run}.{suffix}" for run in study_of(wildcards).runs()]
-
-    return of
-
-
-def study_tokenizer(wildcards):
-    """Tokenizer of a study, and what describes it."""
-    study = study_of(wildcards)
-    model = f"data/{study.corpus}/{study.tokenizer}/tokenizer.model"
-    return [model, f"{model}.json"]
-
-
-def study_source(wildcards):
-    """The block of corpora of a study as canonical JSON."""
-    return canonical(config["corpora"][study_of(wildcards).corpus])
-
-
-def study_text(wildcards):
-    """What describes the text of a study."""
-    return f"data/{study_of(wildcards).corpus}/text.json"
-
-
-def trunk_weights(wildcards):
-    """A run's weights at the switch."""
-    return trunk_state(wildcards).replace(".trunk.safetensors", ".safetensors")
-
-
 rule answers:
     input:
         weights="models/{scope}{run}.safetensors",
@@ -141,22 +103,6 @@ rule stories_report:
         " --code {params.code} --log {log}"
 
 
-def sanity_input(experiment):
-    """A function that gives the report of one experiment of a size."""
-
-    def of(wildcards):
-        study = config["sanity"][wildcards.sanity][experiment]
-        return f"results/{scope_of(*study.partition('@')[::2])}{experiment}.md"
-
-    return of
-
-
-def sanity_results(size):
-    """Files that say what both experiments come to."""
-    suffixes = ["md", "csv", *config["figures"]["formats"]]
-    return [f"results/sanity/{size}.{suffix}" for suffix in suffixes]
-
-
 rule sanity:
     input:
         sanity_results("full"),
@@ -189,4 +135,60 @@ rule sanity_report:
     shell:
         "python -m workflow.scripts.sanity_report --arithmetic {input.arithmetic}"
         " --stories {input.stories} --markdown {output.markdown} --csv {output.csv}"
+        " --figures {output.figures} --code {params.code} --log {log}"
+
+
+rule pilot_report:
+    input:
+        observations=first_trunk,
+        manifest=manifest,
+        references=references,
+        tokenizer=study_tokenizer,
+    output:
+        json="results/{scope}pilot.json",
+        markdown="results/{scope}pilot.md",
+    log:
+        "logs/{scope}pilot.log",
+    wildcard_constraints:
+        scope=experiment_scopes("pilot"),
+    params:
+        title=study_title,
+        anomalies=limits,
+        code=code("pilot_report"),
+    message:
+        "Go or no-go of {params.title}"
+    shell:
+        "python -m workflow.scripts.pilot_report --observations {input.observations}"
+        " --manifest {input.manifest} --references {input.references}"
+        " --tokenizer {input.tokenizer[0]} --anomalies {params.anomalies:q}"
+        " --title {params.title:q} --markdown {output.markdown} --output {output.json}"
+        " --code {params.code} --log {log}"
+
+
+rule pretraining_report:
+    input:
+        observations=of_runs("observations.safetensors"),
+        manifest=manifest,
+        references=references,
+        tokenizer=study_tokenizer,
+    output:
+        markdown="results/{scope}pretraining.md",
+        csv="results/{scope}pretraining.csv",
+        figures=experiment_figures("pretraining"),
+        record="results/{scope}pretraining.provenance.json",
+    log:
+        "logs/{scope}pretraining.log",
+    wildcard_constraints:
+        scope=experiment_scopes("pretraining"),
+    params:
+        title=study_title,
+        anomalies=limits,
+        code=code("pretraining_report"),
+    message:
+        "Report on {params.title}"
+    shell:
+        "python -m workflow.scripts.pretraining_report --observations {input.observations}"
+        " --manifest {input.manifest} --references {input.references}"
+        " --tokenizer {input.tokenizer[0]} --anomalies {params.anomalies:q}"
+        " --title {params.title:q} --markdown {output.markdown} --csv {output.csv}"
         " --figures {output.figures} --code {params.code} --log {log}"

@@ -1,4 +1,4 @@
-# Functions only: how a result was made, and whether one that is there may stay.
+# Functions: how a result was made, and whether one that is there may stay.
 from snakemake.io import IOFile
 
 from workflow.lock import hold
@@ -114,6 +114,20 @@ def recognise_figures(wildcards):
     }
     outputs = figures(wildcards.scope, study_of(wildcards).figures())
     return recognise_study(wildcards, "figures", made, outputs)
+
+
+def recognise_ledger(wildcards):
+    """Look at a ledger of claims and its record."""
+    stem = f"results/claims/{wildcards.ledger}"
+    outputs = [f"{stem}.csv", f"{stem}.md", f"{stem}.provenance.json"]
+    made = {
+        "studies": ledger_studies(wildcards),
+        "thresholds": config["verdict"],
+        "code": code("claims"),
+    }
+    if recognise(outputs[-1], {"claims": made}, {"claims": outputs}):
+        bring_in_order(outputs, ledger_tables(wildcards) + ledger_records(wildcards))
+    return []
 
 
 def recognise_study(wildcards, part, made, outputs):

@@ -75,13 +75,13 @@ for _rule, _names, _scopes in figure_sets():
             " --outputs {output.images} --record {output.record} --code {params.code} --log {log}"
 
 
-rule page:
+rule report:
     input:
         recognise_report,
         tables=run_tables,
         records=run_records,
     output:
-        page="results/{scope}report.html",
+        html="results/{scope}report.html",
         record="results/{scope}report.provenance.json",
     log:
         "logs/{scope}report.log",
@@ -94,7 +94,7 @@ rule page:
         "Report of {params.title}"
     shell:
         "python -m workflow.scripts.report --inputs {input.tables} --question {params.question:q}"
-        " --thresholds {params.thresholds:q} --title {params.title:q} --html {output.page}"
+        " --thresholds {params.thresholds:q} --title {params.title:q} --html {output.html}"
         " --code {params.code} --log {log}"
 
 

@@ -3,7 +3,7 @@
 
 def announce(workflow):
     """How many trainings there are to do, and about how long they take."""
-    jobs = [job for job in workflow.dag.needrun_jobs() if job.rule.name in ("trunk", "branch")]
+    jobs = [job for job in workflow.dag.needrun_jobs() if job.rule.name in ("train_trunk", "train_branch")]
     slots = [job.resources.get("gpu", 0) for job in jobs]
     cluster = workflow.non_local_exec  # where this machine's cores and GPUs say nothing
     gpu = any(slots) if cluster else has_cuda()
@@ -33,7 +33,7 @@ def answer(workflow):
         if job.rule.name == "pilot_report":
             lines.append(Path(job.output.markdown).read_text())
             targets.append(job.output.markdown)
-        if job.rule.name in ("ledger", "runtimes"):
+        if job.rule.name in ("claims_ledger", "compare_runtimes_of_run"):
             targets.append(job.output.markdown)
     if not lines:
         targets = targets or [path for job in workflow.dag.targetjobs for path in job.output]

@@ -1,0 +1,90 @@
+# Reads and checks config.yaml; functions that all rules use. Nothing here imports torch or pandas.
+import json
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT))
+
+from bitnet import corpora, parts, plan, provenance, records, runs, studies, verification
+from bitnet.check import check
+from bitnet.config import Recipe
+from bitnet.files import read_json
+from bitnet.reader import read_config
+
+# Any --directory and an environment that is not activated work: jobs find this Python first.
+_BIN = shlex.quote(str(Path(sys.executable).parent))
+shell.prefix(f"set -euo pipefail; export PATH={_BIN}:$PATH PYTHONPATH={shlex.quote(str(ROOT))}; ")
+
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+
+# Before Snakemake reads it: that would take the last of two equal keys and obey __use_yte__.
+try:
+    for _path in workflow.overwrite_configfiles:
+        read_config(_path)
+    read_config(ROOT / "config.yaml", SCHEMA)
+except ValueError as _error:
+    sys.exit(str(_error))
+
+
+wildcard_constraints:
+    scope=r"([a-z][a-z0-9_]*(@[a-z][a-z0-9_]*)?/)?",
+    run=runs.RUN,
+    trunk=runs.TRUNK,
+    corpus=r"[a-z][a-z0-9_]*",
+    tokenizer=r"[^/]+",
+    length=r"\d+",
+    split=r"train|validation",
+    ledger=r"[a-z][a-z0-9_]*",
+
+
+def check_writable(*folders):
+    """End in one line, before hours of training, where what is trained could not be written."""
+    for folder in folders:
+        there = next(path for path in (Path(folder), Path()) if path.exists())
+        if not os.access(there, os.W_OK):
+            sys.exit(f"error: the folder {folder} cannot be written; allowed: one you may write to")
+
+
+if workflow.is_main_process and not workflow.dryrun:
+    check_writable("data", "models", "results", "logs", ".snakemake")
+
+
+def refused(function, *arguments):
+    """Call; what it refuses ends the pipeline in one line."""
+    try:
+        return function(*arguments)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+
+
+def has_cuda():
+    """Whether there is a CUDA device, asked without torch."""
+    return shutil.which("nvidia-smi") is not None
+
+
+def chosen_study():
+    """What `all` builds, said in one line."""
+    name = config["study"]
+    if name == "auto":
+        name = config["main_study"] if has_cuda() or "quick" not in config["studies"] else "quick"
+        why = "nvidia-smi is on PATH" if has_cuda() else "no CUDA device"
+        print(
+            f"`all` is the study {name} here ({why}); --config study=... chooses", file=sys.stderr
+        )
+    return name
+
+
+def canonical(block):
+    """A block of the config as one string that a rule can be judged by."""
+    return json.dumps(block, sort_keys=True)
+
+
+def code(script):
+    """Fingerprint of a script and all it imports here."""
+    return refused(provenance.code_fingerprint, ROOT, f"workflow.scripts.{script}")

@@ -1,0 +1,208 @@
+# Functions: where the files of a study lie.
+
+
+def scope_of(name, corpus=None):
+    """Folder below results/, models/ and logs/: the main study owns the root of each."""
+    if corpus and corpus != config["studies"][name].get("corpus", config["defaults"]["corpus"]):
+        return f"{name}@{corpus}/"
+    return "" if name == config["main_study"] else f"{name}/"
+
+
+def study_of(wildcards):
+    """The study that a scope belongs to, on the corpus that the scope names."""
+    name, _, corpus = study_title(wildcards).partition("@")
+    return refused(studies.Study.of, config, name, corpus or None)
+
+
+def study_data(name):
+    """Files without which nothing of a study needs a network: its data, ready to be trained on."""
+    study = refused(studies.Study.of, config, name, config.get("corpus"))
+    encoded = f"data/{study.corpus}/{study.tokenizer}"
+    return [f"{encoded}/{kind}{study.sequence_length}.json" for kind in ("manifest", "references")]
+
+
+def manifest(wildcards):
+    """Manifest of a study's data."""
+    study = study_of(wildcards)
+    return f"data/{study.corpus}/{study.tokenizer}/manifest{study.sequence_length}.json"
+
+
+def references(wildcards):
+    """What count models reach on a study's data."""
+    return manifest(wildcards).replace("manifest", "references")
+
+
+def study_text(wildcards):
+    """What describes the text of a study."""
+    return f"data/{study_of(wildcards).corpus}/text.json"
+
+
+def study_tokenizer(wildcards):
+    """Tokenizer of a study, and what describes it."""
+    study = study_of(wildcards)
+    model = f"data/{study.corpus}/{study.tokenizer}/tokenizer.model"
+    return [model, f"{model}.json"]
+
+
+def trunk_state(wildcards):
+    """What a run branches from."""
+    trunk = refused(study_of(wildcards).trunk, wildcards.run)
+    return f"models/{wildcards.scope}{trunk}.trunk.safetensors"
+
+
+def trunk_weights(wildcards):
+    """A run's weights at the switch."""
+    return trunk_state(wildcards).replace(".trunk.safetensors", ".safetensors")
+
+
+def first_trunk(wildcards):
+    """What the trunk of a pilot's first run was observed to do."""
+    study = study_of(wildcards)
+    return f"models/{wildcards.scope}{study.trunk(study.runs()[0])}.observations.safetensors"
+
+
+def of_runs(suffix):
+    """A function that gives a file of every run of a study."""
+
+    def of(wildcards):
+        return [f"models/{wildcards.scope}{run}.{suffix}" for run in study_of(wildcards).runs()]
+
+    return of
+
+
+def tables_of(name, corpus=None):
+    """Tables of every run of a study, on another corpus if asked."""
+    scope = scope_of(name, corpus)
+    return [f"results/{scope}{run}.csv" for run in studies.Study.of(config, name, corpus).runs()]
+
+
+def run_tables(wildcards):
+    """Tables of every run of a study's grid."""
+    return [f"results/{wildcards.scope}{run}.csv" for run in study_of(wildcards).runs()]
+
+
+def run_records(wildcards):
+    """Records of every run of a study's grid."""
+    return [str(records.record_of(table)) for table in run_tables(wildcards)]
+
+
+def figures(scope, names):
+    """Figure files of a study that has these figures."""
+    suffixes = config["figures"]["formats"]
+    return [f"results/{scope}figures/{name}.{suffix}" for name in names for suffix in suffixes]
+
+
+def figure_sets():
+    """Figures that studies have together: a name, theirs, and the studies' scopes as a pattern."""
+    found = {}
+    for name in config["studies"]:
+        names = tuple(studies.Study.of(config, name).figures())
+        of_corpus = rf"{name}@[a-z][a-z0-9_]*/"
+        found.setdefault(names, []).extend([scope_of(name), of_corpus])
+    for names, scopes in found.items():
+        special = [name for name in names if name not in studies.OVER_STEPS]
+        yield "-".join(["figures", *special]), names, "|".join(scopes)  # no study has a "-"
+
+
+def experiment_figures(kind, scope="{scope}"):
+    """Figure files of an experiment."""
+    return [f"results/{scope}{kind}.{suffix}" for suffix in config["figures"]["formats"]]
+
+
+def experiment_results(scope, kind):
+    """Files that say how an experiment went: a report, its numbers, its figure."""
+    if kind == "pilot":
+        return [f"results/{scope}pilot.{suffix}" for suffix in ("json", "md")]
+    lists = [f"results/{scope}{kind}.{suffix}" for suffix in ("md", "csv", "provenance.json")]
+    return [*lists, *experiment_figures(kind, scope)]
+
+
+def experiment_scopes(kind):
+    """Scopes of the studies that put their models to an experiment, as a pattern."""
+    names = [name for name, study in config["studies"].items() if study.get("experiment") == kind]
+    scopes = [scope_of(name) for name in names]
+    return "|".join([*scopes, *(rf"{name}@[a-z][a-z0-9_]*/" for name in names)]) or "(?!)"
+
+
+def study_results(name, corpus=None):
+    """Files that answer a study's question."""
+    corpus = corpus or config.get("corpus")
+    scope = scope_of(name, corpus)
+    study = studies.Study.of(config, name, corpus)
+    if kind := study.settings.get("experiment"):
+        tables = tables_of(name, corpus) if kind == "pretraining" else []
+        return [*experiment_results(scope, kind), *tables]
+    lists = [f"results/{scope}{name}" for name in ("verdict.md", "report.html", "provenance.json")]
+    return [*lists, *figures(scope, study.figures()), *tables_of(name, corpus)]
+
+
+def sanity_results(size):
+    """Files that say what both experiments come to."""
+    suffixes = ["md", "csv", *config["figures"]["formats"]]
+    return [f"results/sanity/{size}.{suffix}" for suffix in suffixes]
+
+
+def sanity_input(experiment):
+    """A function that gives the report of one experiment of a size."""
+
+    def of(wildcards):
+        study = config["sanity"][wildcards.sanity][experiment]
+        return f"results/{scope_of(*study.partition('@')[::2])}{experiment}.md"
+
+    return of
+
+
+def exported(wildcards, kind):
+    """Path of a run in one format."""
+    name = f"{wildcards.run}-{kind}.gguf" if kind in GGUF else kind
+    return f"models/export/{wildcards.scope}{wildcards.run}/{name}"
+
+
+def packable_run():
+    """The run that `compare_runtimes` compares: the headline's treatment of the study portable."""
+    study = studies.Study.of(config, "portable", config.get("corpus"))
+    asked = study.question()
+    values = {**study.axis_defaults(), **asked["headline"]}
+    return runs.spell({**values, "stage2_weight_decay": asked["treatment"]}, study.axis_defaults())
+
+
+def chosen_ledger():
+    """The ledger of claims that this machine can decide."""
+    return "full" if has_cuda() else "quick"
+
+
+def ledger_studies(wildcards):
+    """Question and tables of each study that decides claims."""
+    if wildcards.ledger not in config["claims"]:
+        sys.exit(f"error: ledger is {wildcards.ledger!r}; allowed: {', '.join(config['claims'])}")
+    found = {}
+    for scope in config["claims"][wildcards.ledger]:
+        name, _, corpus = scope.partition("@")
+        question = studies.Study.of(config, name).question()
+        found[scope] = {"question": question, "tables": tables_of(name, corpus or None)}
+    return found
+
+
+def ledger_tables(wildcards):
+    """Tables of all studies of a ledger."""
+    return [table for study in ledger_studies(wildcards).values() for table in study["tables"]]
+
+
+def ledger_records(wildcards):
+    """Their records."""
+    return [str(records.record_of(table)) for table in ledger_tables(wildcards)]
+
+
+def ledger_verdicts(wildcards):
+    """Verdicts of the same studies, which a ledger refers to."""
+    folders = {os.path.dirname(table): None for table in ledger_tables(wildcards)}
+    return [f"{folder}/verdict.md" for folder in folders]
+
+
+def protocol_results(wildcards):
+    """Results and results template of every study of the original verification, and its claims."""
+    files = ["results/claims/sample.md"]
+    for name, _, corpus in (scope.partition("@") for scope in config["gpu_protocol"]):
+        files += study_results(name, corpus or None)
+        files.append(f"results/{scope_of(name, corpus)}results_template.md")
+    return files
