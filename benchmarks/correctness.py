@@ -5,9 +5,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.layers import Kind, Textbook, replace
-from bitnet.config import ModelConfig
-from bitnet.linear import BitLinear
-from bitnet.transformer import Transformer
+from bitnet.config.recipe import ModelConfig
+from bitnet.model.bitlinear import BitLinear
+from bitnet.model.transformer import Transformer
 
 
 def relative(a: torch.Tensor, b: torch.Tensor) -> float:

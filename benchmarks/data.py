@@ -21,11 +21,12 @@ from itertools import count
 from pathlib import Path
 
 from benchmarks.measure import peak_memory
-from bitnet.corpora import Documents
-from bitnet.files import write_json
-from bitnet.shards import write_shard
-from bitnet.text_parts import read_text, write_text_part
-from bitnet.tokenizer import Tokenizer, train_tokenizer
+from bitnet.common.files import write_json
+from bitnet.data.corpora import Documents
+from bitnet.data.shards import write_shard
+from bitnet.data.text import read_text, write_text_part
+from bitnet.data.tokenizer import Tokenizer
+from bitnet.data.tokenizer_training import train_tokenizer
 
 SOURCE = {"source": "stories", "seed": 0}
 FILES = {"source": "files", "validation": ["none"]}  # so all of it is training text

@@ -13,9 +13,9 @@ from collections.abc import Callable
 
 import torch
 
-from bitnet.config import WEIGHTS, ModelConfig
-from bitnet.inference import Inference
-from bitnet.transformer import Transformer
+from bitnet.config.recipe import WEIGHTS, ModelConfig
+from bitnet.inference.engine import Inference
+from bitnet.model.transformer import Transformer
 
 FIRST, STRIDE = 8, 8  # positions at which the model without a cache is timed
 

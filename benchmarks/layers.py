@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bitnet.linear import BitLinear
+from bitnet.model.bitlinear import BitLinear
 
 
 class Textbook(nn.Linear):
@@ -90,6 +90,8 @@ PEERS = {
     "mybitnet": (mybitnet_layer, False, "a norm of its own; one activation scale a tensor"),
     "torchao bitnet_training": (torchao_layer, True, "made for GPUs"),
 }
+
+
 # Not among them: PyPI's `bitnet`, whose import name is ours and whose weights are binary.
 
 

@@ -18,11 +18,11 @@ import torch
 import yaml
 
 from benchmarks.measure import peak_memory, seconds
-from bitnet.config import Recipe
-from bitnet.reader import read_config
-from bitnet.step import Step
-from bitnet.studies import Study
-from bitnet.transformer import Transformer
+from bitnet.config.load import read_config
+from bitnet.config.recipe import Recipe
+from bitnet.config.study import Study
+from bitnet.model.transformer import Transformer
+from bitnet.training.step import Step
 
 ROOT = Path(__file__).parents[1]
 COUNTED = 128  # tokens whose kept bytes are counted: they grow by the token

@@ -24,10 +24,10 @@ import torch
 from benchmarks.correctness import gradient_error, layer_error
 from benchmarks.layers import Kind, kinds, replace
 from benchmarks.measure import machine, matmul_flops, peak_memory, ratios, seconds, summary
-from bitnet.config import ModelConfig, Recipe, TrainConfig
-from bitnet.plan import flops_per_token
-from bitnet.step import Step
-from bitnet.transformer import Transformer
+from bitnet.config.recipe import ModelConfig, Recipe, TrainConfig
+from bitnet.config.speed import flops_per_token
+from bitnet.model.transformer import Transformer
+from bitnet.training.step import Step
 
 TWIN = "twin"
 BATCHES = {"short": [8], "full": [8, 32]}  # sequences of 128: 1,024 and 4,096 tokens

@@ -1,10 +1,6 @@
 """What the tests share: one thread, no network, real text where it is at hand, a tiny data set."""
 
 import os
-
-os.environ["TORCHDYNAMO_DISABLE"] = "1"  # transformers compiles its quantisers where they stand
-os.environ["HF_HUB_OFFLINE"] = "1"
-
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,18 +10,27 @@ import pytest
 import torch
 from hypothesis import settings
 
-from bitnet.files import sha256, write_json
-from bitnet.manifest import make_manifest
-from bitnet.shards import as_split, write_shard
-from bitnet.stories import stories
-from bitnet.tokenizer import Tokenizer, train_tokenizer
+from bitnet.common.files import sha256, write_json
+from bitnet.data.manifest import make_manifest
+from bitnet.data.shards import as_split, write_shard
+from bitnet.data.stories.grammar import stories
+from bitnet.data.tokenizer import Tokenizer
+from bitnet.data.tokenizer_training import train_tokenizer
+
+os.environ["TORCHDYNAMO_DISABLE"] = "1"  # transformers compiles its quantisers where they stand
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 REAL_DATA = Path(
     os.environ.get("BITNET_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data"
 )
 
+
 torch.set_num_threads(1)
+
+
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
+
+
 settings.load_profile("unhurried")
 
 

@@ -6,9 +6,9 @@ import torch
 from benchmarks import measure
 from benchmarks.correctness import gradient_error, layer_error
 from benchmarks.layers import Kind, Textbook, kinds, replace
-from bitnet.config import ModelConfig
-from bitnet.linear import BitLinear
-from bitnet.transformer import Transformer
+from bitnet.config.recipe import ModelConfig
+from bitnet.model.bitlinear import BitLinear
+from bitnet.model.transformer import Transformer
 
 CPU = torch.device("cpu")
 

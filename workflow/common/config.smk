@@ -11,11 +11,14 @@ import yaml
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
-from bitnet import corpora, parts, plan, provenance, records, runs, studies, verification
-from bitnet.check import check
-from bitnet.config import Recipe
-from bitnet.files import read_json
-from bitnet.reader import read_config
+from bitnet.common.files import read_json
+from bitnet.config import budget, run_names
+from bitnet.config.load import read_config
+from bitnet.config.recipe import Recipe
+from bitnet.config.study import OVER_STEPS, TRAINED, Study
+from bitnet.config.validate import check
+from bitnet.data import corpora, parts
+from workflow.provenance import fingerprint, records
 
 # Any --directory and an environment that is not activated work: jobs find this Python first.
 _BIN = shlex.quote(str(Path(sys.executable).parent))
@@ -34,8 +37,8 @@ except ValueError as _error:
 
 wildcard_constraints:
     scope=r"([a-z][a-z0-9_]*(@[a-z][a-z0-9_]*)?/)?",
-    run=runs.RUN,
-    trunk=runs.TRUNK,
+    run=run_names.RUN,
+    trunk=run_names.TRUNK,
     corpus=r"[a-z][a-z0-9_]*",
     tokenizer=r"[^/]+",
     length=r"\d+",
@@ -87,4 +90,4 @@ def canonical(block):
 
 def code(script):
     """Fingerprint of a script and all it imports here."""
-    return refused(provenance.code_fingerprint, ROOT, f"workflow.scripts.{script}")
+    return refused(fingerprint.code_fingerprint, ROOT, f"workflow.scripts.{script}")

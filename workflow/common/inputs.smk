@@ -1,5 +1,5 @@
 # Functions: inputs of rules that hang on config.yaml, and what is refused before anything runs.
-from bitnet.export_formats import FOLDERS, GGUF, check_format, formats_of
+from bitnet.export.formats import FOLDERS, GGUF, check_format, formats_of
 
 
 def text_files(wildcards):
@@ -14,7 +14,7 @@ def text_files(wildcards):
 
 def tokenizer_settings(wildcards):
     """tokenizer and vocab_size of the studies whose tokenizer has this label."""
-    found = [studies.Study.of(config, name) for name in config["studies"]]
+    found = [Study.of(config, name) for name in config["studies"]]
     kinds = {
         (study.settings["tokenizer"], study.settings["vocab_size"])
         for study in found
@@ -28,12 +28,12 @@ def tokenizer_settings(wildcards):
 def tokenizer_origin(wildcards):
     """What a tokenizer is trained on or taken from; nothing where an installed package has it."""
     kind, _ = tokenizer_settings(wildcards)
-    if kind in studies.TRAINED:
+    if kind in TRAINED:
         return f"data/{wildcards.corpus}/text.json"
     if kind == "mistral":
         return []
     if not Path(kind).is_file():
-        kinds = ", ".join([*studies.TRAINED, "mistral"])
+        kinds = ", ".join([*TRAINED, "mistral"])
         sys.exit(f"error: tokenizer is {kind!r}; allowed: {kinds}, or the path of a file")
     return kind
 
@@ -52,10 +52,10 @@ def verify(study, run, pilot=None):
     """Print what a study comes to, once; end in one line where a figure does not add up."""
     shards = Path(f"data/{study.corpus}/{study.tokenizer}/shards.json")
     tokens = refused(read_json, shards)["train"]["tokens"] if shards.exists() else None
-    corpus = verification.Corpus(config["corpora"][study.corpus], tokens)
+    corpus = budget.Corpus(config["corpora"][study.corpus], tokens)
     measured = refused(read_json, pilot) if pilot and Path(pilot).exists() else None
-    rows = refused(verification.verification, study, run, corpus, measured, has_cuda())
-    told = verification.show(study.name, rows)
+    rows = refused(budget.verification, study, run, corpus, measured, has_cuda())
+    told = budget.show(study.name, rows)
     if workflow.is_main_process and told not in _told:
         _told.add(told)
         print(told, file=sys.stderr)

@@ -33,7 +33,7 @@ def recipe(wildcards):
 
 def variant(wildcards):
     """What a run's name says beside size, decay, optimizer, weights and learning rate."""
-    return refused(runs.variant_of, wildcards.run, study_of(wildcards).axis_defaults())
+    return refused(run_names.variant_of, wildcards.run, study_of(wildcards).axis_defaults())
 
 
 def setting(key):

@@ -11,12 +11,12 @@ def scope_of(name, corpus=None):
 def study_of(wildcards):
     """The study that a scope belongs to, on the corpus that the scope names."""
     name, _, corpus = study_title(wildcards).partition("@")
-    return refused(studies.Study.of, config, name, corpus or None)
+    return refused(Study.of, config, name, corpus or None)
 
 
 def study_data(name):
     """Files without which nothing of a study needs a network: its data, ready to be trained on."""
-    study = refused(studies.Study.of, config, name, config.get("corpus"))
+    study = refused(Study.of, config, name, config.get("corpus"))
     encoded = f"data/{study.corpus}/{study.tokenizer}"
     return [f"{encoded}/{kind}{study.sequence_length}.json" for kind in ("manifest", "references")]
 
@@ -73,7 +73,7 @@ def of_runs(suffix):
 def tables_of(name, corpus=None):
     """Tables of every run of a study, on another corpus if asked."""
     scope = scope_of(name, corpus)
-    return [f"results/{scope}{run}.csv" for run in studies.Study.of(config, name, corpus).runs()]
+    return [f"results/{scope}{run}.csv" for run in Study.of(config, name, corpus).runs()]
 
 
 def run_tables(wildcards):
@@ -96,11 +96,11 @@ def figure_sets():
     """Figures that studies have together: a name, theirs, and the studies' scopes as a pattern."""
     found = {}
     for name in config["studies"]:
-        names = tuple(studies.Study.of(config, name).figures())
+        names = tuple(Study.of(config, name).figures())
         of_corpus = rf"{name}@[a-z][a-z0-9_]*/"
         found.setdefault(names, []).extend([scope_of(name), of_corpus])
     for names, scopes in found.items():
-        special = [name for name in names if name not in studies.OVER_STEPS]
+        special = [name for name in names if name not in OVER_STEPS]
         yield "-".join(["figures", *special]), names, "|".join(scopes)  # no study has a "-"
 
 
@@ -128,7 +128,7 @@ def study_results(name, corpus=None):
     """Files that answer a study's question."""
     corpus = corpus or config.get("corpus")
     scope = scope_of(name, corpus)
-    study = studies.Study.of(config, name, corpus)
+    study = Study.of(config, name, corpus)
     if kind := study.settings.get("experiment"):
         tables = tables_of(name, corpus) if kind == "pretraining" else []
         return [*experiment_results(scope, kind), *tables]
@@ -160,10 +160,10 @@ def exported(wildcards, kind):
 
 def packable_run():
     """The run that `compare_runtimes` compares: the headline's treatment of the study portable."""
-    study = studies.Study.of(config, "portable", config.get("corpus"))
+    study = Study.of(config, "portable", config.get("corpus"))
     asked = study.question()
     values = {**study.axis_defaults(), **asked["headline"]}
-    return runs.spell({**values, "stage2_weight_decay": asked["treatment"]}, study.axis_defaults())
+    return run_names.spell({**values, "stage2_weight_decay": asked["treatment"]}, study.axis_defaults())
 
 
 def chosen_ledger():
@@ -178,7 +178,7 @@ def ledger_studies(wildcards):
     found = {}
     for scope in config["claims"][wildcards.ledger]:
         name, _, corpus = scope.partition("@")
-        question = studies.Study.of(config, name).question()
+        question = Study.of(config, name).question()
         found[scope] = {"question": question, "tables": tables_of(name, corpus or None)}
     return found
 

@@ -2,7 +2,7 @@
 from snakemake.io import IOFile
 
 from workflow.lock import hold
-from workflow.recognise import bring_in_order, stale_outputs
+from workflow.provenance.recognise import bring_in_order, stale_outputs
 
 if workflow.is_main_process:
     _alive = hold(Path(".snakemake"))  # until this process ends

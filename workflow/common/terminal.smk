@@ -13,7 +13,7 @@ def announce(workflow):
         at_once = max(1, min(at_once, limits["gpu"].value // max(slots)))
     found = [Recipe.from_json(job.params.recipe) for job in jobs]
     watching = "\nhow far each is: python -m workflow.scripts.watch --every 5" if jobs else ""
-    return plan.announcement(found, gpu, at_once) + watching
+    return budget.announcement(found, gpu, at_once) + watching
 
 
 def answer(workflow):

@@ -11,15 +11,16 @@ import json
 
 import numpy as np
 
-from bitnet.arithmetic import EQUALS, EXAMPLES, answer_positions, entropy_rate, examination
-from bitnet.device import claim
-from bitnet.examine import answers
-from bitnet.files import read_json, write_json
-from bitnet.inference import Inference, load_trained
-from bitnet.latent import latent_weights
-from bitnet.tensors import load_tensors
-from bitnet.tokenizer import open_tokenizer
-from workflow.scripts.cli import code_of, flags, log, parsed, run
+from bitnet.common.files import read_json, write_json
+from bitnet.common.tensors import load_tensors
+from bitnet.data.arithmetic import EQUALS, EXAMPLES, answer_positions, entropy_rate, examination
+from bitnet.data.tokenizer import open_tokenizer
+from bitnet.evaluation.weight_histograms import latent_weights
+from bitnet.inference.completions import answers
+from bitnet.inference.engine import Inference
+from bitnet.model.checkpoint import load_trained
+from bitnet.training.device import claim
+from workflow.scripts._cli import code_of, flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -6,11 +6,11 @@
 writes arithmetic.provenance.json beside the output: the outcome, and what it was made from.
 """
 
-from bitnet import plot_experiments
-from bitnet.arithmetic_report import judge, markdown, scores
-from bitnet.files import write_text
-from workflow.scripts.cli import code_of, parsed, run
-from workflow.scripts.experiment import read_runs, report_flags, save_figure, seal
+from bitnet.common.files import write_text
+from bitnet.experiments.arithmetic import judge, markdown, scores
+from bitnet.figures import losses
+from workflow.scripts._cli import code_of, parsed, run
+from workflow.scripts._reports import read_runs, report_flags, save_figure, seal
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     first = next(iter(runs.values()))
     on_all = {"unigram": first["unigram"], "best possible": first["best_possible"]}
     levels = {next(iter(curves)): on_all}
-    save_figure(plot_experiments.losses(curves, levels, args.title), args.figures)
+    save_figure(losses.losses(curves, levels, args.title), args.figures)
     seal(args, "arithmetic", judge(runs), runs, code_of("arithmetic_report", args.code))
 
 

@@ -10,14 +10,14 @@ import json
 import os
 from pathlib import Path
 
-from bitnet.claims import ledger, markdown
-from bitnet.evidence import Evidence
-from bitnet.files import write_text
-from bitnet.provenance import environment
-from bitnet.records import record_of, write_record
-from bitnet.states import Thresholds
-from workflow.scripts.cli import code_of, flags, parsed, run
-from workflow.scripts.tables import read_tables
+from bitnet.claims.evidence import Evidence
+from bitnet.claims.ledger import ledger, markdown
+from bitnet.common.files import write_text
+from bitnet.config.thresholds import Thresholds
+from workflow.provenance.fingerprint import environment
+from workflow.provenance.records import record_of, write_record
+from workflow.scripts._cli import code_of, flags, parsed, run
+from workflow.scripts._tables import read_tables
 
 
 def main(argv: list[str] | None = None) -> None:

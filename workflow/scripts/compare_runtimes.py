@@ -20,15 +20,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bitnet import probe
-from bitnet.files import read_json, write_text
-from bitnet.provenance import environment
-from bitnet.records import record_of, write_record
-from bitnet.runtime_table import markdown
-from bitnet.runtimes import LlamaCpp, Runtime, read, write_speed
-from bitnet.shards import open_shard
-from bitnet.tensors import load_tensors, save_tensors
-from workflow.scripts.cli import ROOT, code_of, flags, log, parsed, run
+from bitnet.common.files import read_json, write_text
+from bitnet.common.tensors import load_tensors, save_tensors
+from bitnet.data import probe
+from bitnet.data.dataloader import open_shard
+from bitnet.export.runtimes import LlamaCpp, Runtime, markdown, read, write_speed
+from workflow.provenance.fingerprint import environment
+from workflow.provenance.records import record_of, write_record
+from workflow.scripts._cli import ROOT, code_of, flags, log, parsed, run
 
 # Flag of a form: the runtime, and the package that it needs.
 FORMS = {
@@ -139,14 +138,14 @@ def measure(args: argparse.Namespace) -> None:
         imported = memory()
         runtime: Runtime = LlamaCpp(path, length)
     elif args.one == "weights":
-        from bitnet.runtimes_torch import Ours
+        from bitnet.export.torch_runtimes import Ours
 
         imported = memory()
         runtime = Ours(path)
     else:
         from transformers import LlamaForCausalLM  # noqa: F401
 
-        from bitnet.runtimes_torch import Transformers
+        from bitnet.export.torch_runtimes import Transformers
 
         imported = memory()
         runtime = Transformers(path)

@@ -19,17 +19,25 @@ import pandas as pd
 from scipy.stats import t as student
 from tqdm import tqdm
 
-from bitnet.cells import CELL, EFFECTS
-from bitnet.error_rates import ANSWERS, CLAIM, LEVEL, PROPOSED, column, differences, rates
-from bitnet.files import write_text
-from bitnet.proposal import STAYS
-from bitnet.scenarios import FIX, NULL, TRIFLE, TRUTHS, scenarios
-from bitnet.simulate import FittedCell, fit
-from bitnet.states import Thresholds
-from bitnet.text import WIDTH, table
-from bitnet.verdict import judge
-from workflow.scripts.cli import log, parsed, run
-from workflow.scripts.tables import judging_flags, original, read_tables, seal
+from bitnet.common.files import write_text
+from bitnet.common.markdown import WIDTH, table
+from bitnet.config.thresholds import Thresholds
+from bitnet.verdict.cells import CELL, EFFECTS
+from bitnet.verdict.error_rates.generator import FittedCell, fit
+from bitnet.verdict.error_rates.proposal import STAYS
+from bitnet.verdict.error_rates.rates import (
+    ANSWERS,
+    CLAIM,
+    LEVEL,
+    PROPOSED,
+    column,
+    differences,
+    rates,
+)
+from bitnet.verdict.error_rates.scenarios import FIX, NULL, TRIFLE, TRUTHS, scenarios
+from bitnet.verdict.rule import judge
+from workflow.scripts._cli import log, parsed, run
+from workflow.scripts._tables import judging_flags, original, read_tables, seal
 
 SEEDS = (3, 5, 10)
 DRAWN = 5000  # seeds, to show how well the generator fits

@@ -10,13 +10,13 @@ writes h64_wd0.provenance.json beside the output: what produced it.
 import json
 from pathlib import Path
 
-from bitnet.files import damaged, read_json, write_text
-from bitnet.metrics import evaluate
-from bitnet.provenance import environment
-from bitnet.records import differences, record_of, write_record
-from bitnet.runs import BASE
-from bitnet.tensors import load_tensors
-from workflow.scripts.cli import code_of, flags, log, parsed, run
+from bitnet.common.files import damaged, read_json, write_text
+from bitnet.common.tensors import load_tensors
+from bitnet.config.run_names import BASE
+from bitnet.evaluation.metrics import evaluate
+from workflow.provenance.fingerprint import environment
+from workflow.provenance.records import differences, record_of, write_record
+from workflow.scripts._cli import code_of, flags, log, parsed, run
 
 MEASURED = ("environment", "diverged", "first_step", "seconds", "tokens_per_second")
 MEASURED += ("peak_memory_mib", "processes")

@@ -15,11 +15,11 @@ from typing import Any
 
 import pandas as pd
 
-from bitnet.export_formats import FOLDERS, FORMATS
-from bitnet.files import read_json, sha256
-from bitnet.metrics import CSV_TYPES
-from bitnet.records import read_record
-from workflow.scripts.cli import code_of, flags, log, parsed, run
+from bitnet.common.files import read_json, sha256
+from bitnet.evaluation.metrics import CSV_TYPES
+from bitnet.export.formats import FOLDERS, FORMATS
+from workflow.provenance.records import read_record
+from workflow.scripts._cli import code_of, flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -34,10 +34,10 @@ def main(argv: list[str] | None = None) -> None:
     args = parsed(parser, argv)
     code_of("export", args.code)
     try:
-        from bitnet.export_card import model_card
-        from bitnet.export_folder import write_folder
-        from bitnet.export_gguf import write_gguf
-        from bitnet.export_weights import freeze
+        from bitnet.export.gguf import write_gguf
+        from bitnet.export.huggingface import write_folder
+        from bitnet.export.model_card import model_card
+        from bitnet.export.weights import freeze
     except ModuleNotFoundError as error:
         raise ValueError(f"{error}; exporting needs: pip install -e '.[export]'") from None
     frozen = freeze(args.weights)

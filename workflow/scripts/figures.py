@@ -10,15 +10,15 @@ there.
 import json
 from pathlib import Path
 
-from bitnet.files import whole_file
-from bitnet.floor import with_floor
-from bitnet.plot_style import METADATA, save
-from bitnet.plots import FIGURES, draw
-from bitnet.provenance import environment
-from bitnet.records import write_record
-from bitnet.states import Thresholds
-from workflow.scripts.cli import code_of, flags, log, parsed, run
-from workflow.scripts.tables import read_tables
+from bitnet.common.files import whole_file
+from bitnet.config.thresholds import Thresholds
+from bitnet.evaluation.baselines import with_floor
+from bitnet.figures.draw import FIGURES, draw
+from bitnet.figures.style import METADATA, save
+from workflow.provenance.fingerprint import environment
+from workflow.provenance.records import write_record
+from workflow.scripts._cli import code_of, flags, log, parsed, run
+from workflow.scripts._tables import read_tables
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -17,13 +17,14 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from bitnet.config import refuse
-from bitnet.device import claim
-from bitnet.files import read_json, sha256
-from bitnet.generate import Sampling, generate
-from bitnet.inference import Inference, load_trained
-from bitnet.tokenizer import Tokenizer, open_tokenizer
-from workflow.scripts.cli import flags, parsed, run
+from bitnet.common.errors import refuse
+from bitnet.common.files import read_json, sha256
+from bitnet.data.tokenizer import Tokenizer, open_tokenizer
+from bitnet.inference.engine import Inference
+from bitnet.inference.sampling import Sampling, generate
+from bitnet.model.checkpoint import load_trained
+from bitnet.training.device import claim
+from workflow.scripts._cli import flags, parsed, run
 
 UNFINISHED = "\ufffd"  # what a decoder writes for the first bytes of a character
 

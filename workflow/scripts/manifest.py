@@ -6,10 +6,10 @@
 
 from pathlib import Path
 
-from bitnet.files import read_json, sha256, write_json
-from bitnet.manifest import make_manifest
-from bitnet.tokenizer import open_tokenizer
-from workflow.scripts.cli import flags, log, parsed, run
+from bitnet.common.files import read_json, sha256, write_json
+from bitnet.data.manifest import make_manifest
+from bitnet.data.tokenizer import open_tokenizer
+from workflow.scripts._cli import flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -5,12 +5,12 @@
         --anomalies '{...}' --title x_pilot --markdown pilot.md --output pilot.json
 """
 
-from bitnet.files import write_json, write_text
-from bitnet.pilot_report import judge, markdown
-from bitnet.provenance import environment
-from bitnet.tokenizer import open_tokenizer
-from workflow.scripts.cli import code_of, log, parsed, run
-from workflow.scripts.trained import read_trained, trained_flags
+from bitnet.common.files import write_json, write_text
+from bitnet.data.tokenizer import open_tokenizer
+from bitnet.experiments.pilot import judge, markdown
+from workflow.provenance.fingerprint import environment
+from workflow.scripts._cli import code_of, log, parsed, run
+from workflow.scripts._reports import read_trained, trained_flags
 
 
 def main(argv: list[str] | None = None) -> None:

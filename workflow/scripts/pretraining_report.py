@@ -10,15 +10,14 @@ writes pretraining.provenance.json beside the output.
 
 from pathlib import Path
 
-from bitnet import plot_experiments
-from bitnet.files import write_text
-from bitnet.pretraining import ORDERS, markdown, outcome, scores
-from bitnet.provenance import environment
-from bitnet.records import record_of, write_record
-from bitnet.tokenizer import open_tokenizer
-from workflow.scripts.cli import code_of, parsed, run
-from workflow.scripts.experiment import save_figure
-from workflow.scripts.trained import read_trained, trained_flags
+from bitnet.common.files import write_text
+from bitnet.data.tokenizer import open_tokenizer
+from bitnet.experiments.pretraining import ORDERS, markdown, outcome, scores
+from bitnet.figures import losses
+from workflow.provenance.fingerprint import environment
+from workflow.provenance.records import record_of, write_record
+from workflow.scripts._cli import code_of, parsed, run
+from workflow.scripts._reports import read_trained, save_figure, trained_flags
 
 NATS, BITS = "Loss (nats a token)", "Bits per byte"
 
@@ -41,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
         NATS: {order: runs[0].loss_of(order) for order in ORDERS},
         BITS: {order: runs[0].loss_of(order) * runs[0].bits for order in ORDERS},
     }
-    save_figure(plot_experiments.losses(curves, levels, args.title), args.figures)
+    save_figure(losses.losses(curves, levels, args.title), args.figures)
     made = {one.name: {key: one.record[key] for key in ("recipe", "code", "data")} for one in runs}
     own = {"title": args.title, "code": code_of("pretraining_report", args.code)}
     outputs = [Path(path) for path in (args.markdown, args.csv, *args.figures)]

@@ -3,8 +3,8 @@
 python -m workflow.scripts.provenance --inputs results/quick/*.provenance.json --output p.json
 """
 
-from bitnet.files import checksum, read_json, write_json
-from workflow.scripts.cli import flags, parsed, run
+from bitnet.common.files import checksum, read_json, write_json
+from workflow.scripts._cli import flags, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import yaml
 
-from bitnet.reader import read_config
-from bitnet.studies import Study
-from workflow.scripts.cli import flags, run
+from bitnet.config.load import read_config
+from bitnet.config.study import Study
+from workflow.scripts._cli import flags, run
 
 ROOT = Path(__file__).resolve().parents[2]
 

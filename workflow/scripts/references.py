@@ -5,9 +5,9 @@ python -m workflow.scripts.references --manifest manifest64.json --output refere
 
 from pathlib import Path
 
-from bitnet.files import read_json, write_json
-from bitnet.references import make_references
-from workflow.scripts.cli import flags, log, parsed, run
+from bitnet.common.files import read_json, write_json
+from bitnet.evaluation.baselines import make_references
+from workflow.scripts._cli import flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:

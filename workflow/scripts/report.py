@@ -9,12 +9,12 @@ writes report.provenance.json beside the output. Each CSV needs its own record b
 
 import json
 
-from bitnet.files import write_text
-from bitnet.floor import with_floor
-from bitnet.page import page
-from bitnet.states import Thresholds
-from workflow.scripts.cli import log, parsed, run
-from workflow.scripts.tables import judging_flags, read_tables, seal
+from bitnet.common.files import write_text
+from bitnet.config.thresholds import Thresholds
+from bitnet.evaluation.baselines import with_floor
+from bitnet.report.page import page
+from workflow.scripts._cli import log, parsed, run
+from workflow.scripts._tables import judging_flags, read_tables, seal
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -9,11 +9,11 @@ writes results_template.provenance.json beside the output. Each CSV needs its ow
 
 import json
 
-from bitnet.files import write_text
-from bitnet.results_template import results_template
-from bitnet.states import Thresholds
-from workflow.scripts.cli import parsed, run
-from workflow.scripts.tables import judging_flags, original, read_tables, seal
+from bitnet.claims.results_template import results_template
+from bitnet.common.files import write_text
+from bitnet.config.thresholds import Thresholds
+from workflow.scripts._cli import parsed, run
+from workflow.scripts._tables import judging_flags, original, read_tables, seal
 
 
 def main(argv: list[str] | None = None) -> None:

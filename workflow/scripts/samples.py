@@ -16,22 +16,24 @@ from itertools import islice
 
 import torch
 
-from bitnet.config import Recipe
-from bitnet.device import claim
-from bitnet.examine import texts
-from bitnet.files import read_json, write_json
-from bitnet.generate import Sampling
-from bitnet.inference import Inference, load_trained
-from bitnet.latent import latent_weights
-from bitnet.stories import default_grammar
-from bitnet.stories_report import END, HELD_OUT
-from bitnet.story_parser import Parser
-from bitnet.story_quality import best_possible, measured
-from bitnet.tensors import load_tensors
-from bitnet.text_parts import read_text
-from bitnet.tokenizer import open_tokenizer
-from bitnet.transformer import Transformer
-from workflow.scripts.cli import code_of, flags, log, parsed, run
+from bitnet.common.files import read_json, write_json
+from bitnet.common.tensors import load_tensors
+from bitnet.config.recipe import Recipe
+from bitnet.data.stories.grammar import default_grammar
+from bitnet.data.stories.likelihood import best_possible
+from bitnet.data.stories.parser import Parser
+from bitnet.data.text import read_text
+from bitnet.data.tokenizer import open_tokenizer
+from bitnet.evaluation.weight_histograms import latent_weights
+from bitnet.experiments.sample_quality import measured
+from bitnet.experiments.stories import END, HELD_OUT
+from bitnet.inference.completions import texts
+from bitnet.inference.engine import Inference
+from bitnet.inference.sampling import Sampling
+from bitnet.model.checkpoint import load_trained
+from bitnet.model.transformer import Transformer
+from bitnet.training.device import claim
+from workflow.scripts._cli import code_of, flags, log, parsed, run
 
 PROMPTS = ("Once upon a time", "One", "")  # "": from the start of a document
 STORIES, MOST_TOKENS = 100, 400  # drawn from each model, and of each story at most

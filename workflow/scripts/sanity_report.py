@@ -9,13 +9,13 @@ Each report needs its own record beside it; writes sanity.provenance.json beside
 
 from pathlib import Path
 
-from bitnet import plot_experiments
-from bitnet.files import write_text
-from bitnet.provenance import environment
-from bitnet.records import read_record, record_of, write_record
-from bitnet.sanity import markdown, rows
-from workflow.scripts.cli import code_of, flags, parsed, run
-from workflow.scripts.experiment import save_figure
+from bitnet.common.files import write_text
+from bitnet.experiments.decision import markdown, rows
+from bitnet.figures import losses
+from workflow.provenance.fingerprint import environment
+from workflow.provenance.records import read_record, record_of, write_record
+from workflow.scripts._cli import code_of, flags, parsed, run
+from workflow.scripts._reports import save_figure
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
         for record in records.values()
         for name, found in record["weights"].items()
     }
-    save_figure(plot_experiments.histograms(weights, "Latent weights"), args.figures)
+    save_figure(losses.histograms(weights, "Latent weights"), args.figures)
     made = {"code": code_of("sanity_report", args.code)}
     outputs = [Path(path) for path in (args.markdown, args.csv, *args.figures)]
     titles = {name: record["title"] for name, record in records.items()}

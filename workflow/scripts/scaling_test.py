@@ -15,12 +15,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from bitnet.config import OPTIMIZERS, WEIGHTS, ModelConfig, Recipe, TrainConfig, refuse
-from bitnet.metrics import CSV_TYPES
-from bitnet.reader import read_config
-from bitnet.states import Thresholds, state
+from bitnet.common.errors import refuse
+from bitnet.config.load import read_config
+from bitnet.config.recipe import OPTIMIZERS, WEIGHTS, ModelConfig, Recipe, TrainConfig
+from bitnet.config.thresholds import Thresholds
+from bitnet.evaluation.metrics import CSV_TYPES
+from bitnet.evaluation.states import state
 from workflow.scripts import evaluate, manifest, references, shards, text, tokenizer, train
-from workflow.scripts.cli import flags, run
+from workflow.scripts._cli import flags, run
 
 CONFIG = Path(__file__).resolve().parents[2] / "config.yaml"
 WARMUP_STEPS, WARMUP_SHARE = 375, 20  # short runs warm up over a twentieth of their steps

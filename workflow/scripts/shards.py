@@ -13,13 +13,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from bitnet.files import read_json, sha256, write_json
-from bitnet.parts import keep, kept, part_path, settle
-from bitnet.processes import in_processes
-from bitnet.shards import as_split, write_shard
-from bitnet.text_parts import read_text_part
-from bitnet.tokenizer import open_tokenizer
-from workflow.scripts.cli import code_of, flags, log, parsed, run
+from bitnet.common.files import read_json, sha256, write_json
+from bitnet.common.processes import in_processes
+from bitnet.data.parts import keep, kept, part_path, settle
+from bitnet.data.shards import as_split, write_shard
+from bitnet.data.text import read_text_part
+from bitnet.data.tokenizer import open_tokenizer
+from workflow.scripts._cli import code_of, flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:

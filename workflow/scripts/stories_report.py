@@ -6,11 +6,11 @@
 writes stories.provenance.json beside the output: the outcome, and what it was made from.
 """
 
-from bitnet import plot_experiments
-from bitnet.files import write_text
-from bitnet.stories_report import bits_per_byte, judge, markdown, scores
-from workflow.scripts.cli import code_of, parsed, run
-from workflow.scripts.experiment import read_runs, report_flags, save_figure, seal
+from bitnet.common.files import write_text
+from bitnet.experiments.stories import bits_per_byte, judge, markdown, scores
+from bitnet.figures import losses as plot_experiments
+from workflow.scripts._cli import code_of, parsed, run
+from workflow.scripts._reports import read_runs, report_flags, save_figure, seal
 
 NATS, BITS = "Loss (nats a token)", "Bits per byte"
 

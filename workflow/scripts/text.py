@@ -15,11 +15,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from bitnet.corpora import Documents, document_hash
-from bitnet.files import write_json
-from bitnet.parts import PART_BYTES, keep, kept, part_path, settle
-from bitnet.text_parts import read_text_part, write_text_part
-from workflow.scripts.cli import code_of, flags, log, parsed, run
+from bitnet.common.files import write_json
+from bitnet.data.corpora import Documents, document_hash
+from bitnet.data.parts import PART_BYTES, keep, kept, part_path, settle
+from bitnet.data.text import read_text_part, write_text_part
+from workflow.scripts._cli import code_of, flags, log, parsed, run
 
 # Signs of text decoded wrongly before it came here: kept, since any byte has a token, and counted.
 GARBLED = ("\ufffd", "\u00e2\u20ac")

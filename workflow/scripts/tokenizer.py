@@ -11,13 +11,12 @@ writes t.model.json beside it: size and checksum.
 import shutil
 from pathlib import Path
 
-from bitnet.characters import train_characters
-from bitnet.config import refuse
-from bitnet.files import sha256, whole_file, write_json
-from bitnet.mistral import mistral_model
-from bitnet.text_parts import read_text
-from bitnet.tokenizer import Tokenizer, train_tokenizer
-from workflow.scripts.cli import flags, log, parsed, run
+from bitnet.common.errors import refuse
+from bitnet.common.files import sha256, whole_file, write_json
+from bitnet.data.text import read_text
+from bitnet.data.tokenizer import Tokenizer
+from bitnet.data.tokenizer_training import mistral_model, train_characters, train_tokenizer
+from workflow.scripts._cli import flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -22,29 +22,27 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import psutil
 import torch
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from bitnet import probe
-from bitnet.anomalies import Limits
-from bitnet.checkpoint import load_state, save_state, save_weights
-from bitnet.compilation import compiles
-from bitnet.config import Recipe
-from bitnet.counts import unique
-from bitnet.device import claim, describe
-from bitnet.files import read_json, sha256
-from bitnet.parallel import Ranks, joined, launched
-from bitnet.pilot import check_pilot
-from bitnet.progress import DIVERGED, FINISHED, Every, Progress
-from bitnet.provenance import environment
-from bitnet.shards import open_shard
-from bitnet.tensors import save_tensors
-from bitnet.tokenizer import Tokenizer
-from bitnet.train import Stretch, train
-from workflow.scripts.cli import code_of, flags, log, parsed, run
-from workflow.scripts.instruments import Instruments
+from bitnet.common.files import read_json, sha256
+from bitnet.common.tensors import save_tensors
+from bitnet.config.recipe import Recipe
+from bitnet.config.thresholds import Limits
+from bitnet.data import probe
+from bitnet.data.dataloader import open_shard
+from bitnet.data.tokenizer import Tokenizer
+from bitnet.model.checkpoint import load_state, save_state, save_weights
+from bitnet.monitoring.instruments import Instruments
+from bitnet.monitoring.progress import DIVERGED, FINISHED, Every, Progress
+from bitnet.training.device import claim, compiles, describe
+from bitnet.training.distributed import Ranks, joined, launched
+from bitnet.training.trainer import Trainer, train
+from workflow.provenance.fingerprint import environment
+from workflow.scripts._cli import code_of, flags, log, parsed, run
 
 MEMORY_KEYS = "batch_size, sequence_length or hidden_size, or raise accumulate"
 LOG_EVERY, TELL_EVERY = 10, 30  # seconds between two lines of the log, of a terminal without bars
@@ -118,18 +116,18 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
     # torchrun if there is one, the shell that was started for this, the pipeline
     callers = psutil.Process().parents()[: 2 + (ranks.count > 1)]
     c, name, state = recipe.training, Path(args.output).name, Path(f"{args.output}.state")
-    stretch = Stretch(recipe, device, key["compiled"], ranks)
-    resume(stretch, args.trunk, state, key)
+    trainer = Trainer(recipe, device, key["compiled"], ranks)
+    resume(trainer, args.trunk, state, key)
     folder, size = Path(args.manifest).parent, manifest["vocab_size"]
     tokens = open_shard(folder, manifest["train"], size)
     validation = open_shard(folder, manifest["validation"], size)
     last = c.steps if c.stage2_weight_decay is not None else c.wd_switch
-    first, watch = stretch.step, None
+    first, watch = trainer.step, None
     if ranks.first:
         limits, path = Limits(**json.loads(args.anomalies)), folder / "tokenizer.model"
         own = path.is_file() and sha256(path) == manifest["tokenizer_sha256"]
         tokenizer = Tokenizer(path) if own else None  # what is odd is then told in token ids
-        watch = Instruments(stretch, args.output, limits, tokenizer, args.tensorboard)
+        watch = Instruments(trainer, args.output, limits, tokenizer, args.tensorboard)
 
     def save(now: dict[str, torch.Tensor]) -> None:
         save_state(now, state, {**key, "kind": "state"})
@@ -140,43 +138,43 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
         total=last, initial=first, desc=name, unit="step", disable=hidden, mininterval=0.5
     ) as bar:
         train(
-            stretch,
+            trainer,
             tokens,
             probe.windows(validation, manifest["probe"]),
             manifest["probe"]["positions"],
             last,
             save=save if ranks.first else None,
             save_every=args.checkpoint_every,
-            report=reporter(stretch, last, bar, args.output) if ranks.first else None,
+            report=reporter(trainer, last, bar, args.output) if ranks.first else None,
             watch=watch,
         )
     if not ranks.first:
         return
-    log.info("%s %d", DIVERGED if stretch.diverged else FINISHED, stretch.step)
-    if stretch.diverged:
-        print(f"{args.output}: {DIVERGED} {stretch.step}", file=sys.stderr, flush=True)
+    log.info("%s %d", DIVERGED if trainer.diverged else FINISHED, trainer.step)
+    if trainer.diverged:
+        print(f"{args.output}: {DIVERGED} {trainer.step}", file=sys.stderr, flush=True)
     record = {
         **key,
         "environment": {"device": key["device"], **environment()},
-        "diverged": stretch.diverged,
+        "diverged": trainer.diverged,
         "first_step": first,  # of the last piece, if there was more than one
-        **watch.measured(stretch),
+        **watch.measured(trainer),
     }
     inputs, targets = probe.inputs_and_targets(validation, manifest["probe"])
     if orphaned := not all(parent.is_running() for parent in callers):
         # The next pipeline deletes what an earlier one has not seen finished; not the state.
-        save(stretch.state_dict())
-    write(stretch, args.output, {"inputs": inputs, "targets": targets}, record)
+        save(trainer.state_dict())
+    write(trainer, args.output, {"inputs": inputs, "targets": targets}, record)
     if not orphaned:
         state.unlink(missing_ok=True)
 
 
-def reporter(stretch: Stretch, last: int, bar: tqdm, name: str) -> Callable:
+def reporter(trainer: Trainer, last: int, bar: tqdm, name: str) -> Callable:
     """What a training calls now and then: a bar where it has a terminal to itself, else lines."""
-    c, due_log, due_line = stretch.recipe.training, Every(LOG_EVERY), Every(TELL_EVERY)
+    c, due_log, due_line = trainer.recipe.training, Every(LOG_EVERY), Every(TELL_EVERY)
 
     def report(step: int, loss: float, rate: float) -> None:
-        seen = unique(stretch.rows[-1]["prediction"])
+        seen = len(np.unique(trainer.rows[-1]["prediction"]))
         left = (last - step) * c.batch_size * c.sequence_length / rate
         now = Progress(step, last, loss, seen, rate, left)
         words = f"loss {loss:.3f}, UniquePredictions {seen}, {rate:,.0f} tokens/s"
@@ -190,13 +188,13 @@ def reporter(stretch: Stretch, last: int, bar: tqdm, name: str) -> Callable:
     return report
 
 
-def resume(stretch: Stretch, trunk: str | None, state: Path, key: dict) -> None:
+def resume(trainer: Trainer, trunk: str | None, state: Path, key: dict) -> None:
     """Load the state of an interrupted training of the same key, else the trunk if there is one."""
     try:
         saved, found = load_state(state)
         if found == {**key, "kind": "state"}:
-            stretch.load_state_dict(saved)
-            log.info("resumed at step %d", stretch.step)
+            trainer.load_state_dict(saved)
+            log.info("resumed at step %d", trainer.step)
             return
         log.info("%s is of another recipe, code, data or device: starting over", state)
     except FileNotFoundError:
@@ -214,18 +212,28 @@ def resume(stretch: Stretch, trunk: str | None, state: Path, key: dict) -> None:
         for part in ("kind", "recipe", "code", "data"):
             if found.get(part) != own[part]:
                 raise ValueError(f"{trunk!r} is of another {part}; delete it and run again")
-        stretch.load_state_dict(saved)
-        log.info("branched from %s at step %d", trunk, stretch.step)
+        trainer.load_state_dict(saved)
+        log.info("branched from %s at step %d", trunk, trainer.step)
 
 
-def write(stretch: Stretch, output: str, positions: dict, record: dict) -> None:
+def write(trainer: Trainer, output: str, positions: dict, record: dict) -> None:
     """Write what a finished stretch leaves."""
-    save_weights(stretch.model, f"{output}.safetensors", {**record, "kind": "weights"})
-    if stretch.recipe.training.stage2_weight_decay is None:
-        state = stretch.state_dict()
+    save_weights(trainer.model, f"{output}.safetensors", {**record, "kind": "weights"})
+    if trainer.recipe.training.stage2_weight_decay is None:
+        state = trainer.state_dict()
         save_state(state, f"{output}.trunk.safetensors", {**record, "kind": "trunk"})
-    seen = {**positions, **stretch.observations()}
+    seen = {**positions, **trainer.observations()}
     save_tensors(f"{output}.observations.safetensors", seen, {**record, "kind": "observations"})
+
+
+def check_pilot(path: str) -> None:
+    """ValueError in one line unless the pilot at `path` says go."""
+    found = read_json(path)
+    if found["verdict"] != "go":
+        raise ValueError(
+            f"the pilot says {found['verdict']} ({'; '.join(found['reasons'])}): {path}; "
+            "--config override_pilot=<the study's name> trains all the same"
+        )
 
 
 if __name__ == "__main__":

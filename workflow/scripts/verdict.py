@@ -11,12 +11,12 @@ import json
 import sys
 from collections.abc import Mapping
 
-from bitnet.files import write_text
-from bitnet.states import Thresholds
-from bitnet.verdict import judge
-from bitnet.verdict_text import markdown
-from workflow.scripts.cli import log, parsed, run
-from workflow.scripts.tables import judging_flags, read_tables, seal, warnings
+from bitnet.common.files import write_text
+from bitnet.config.thresholds import Thresholds
+from bitnet.verdict.report import markdown
+from bitnet.verdict.rule import judge
+from workflow.scripts._cli import log, parsed, run
+from workflow.scripts._tables import judging_flags, read_tables, seal, warnings
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -18,11 +18,11 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
-from bitnet import watch
-from bitnet.config import refuse
-from bitnet.reader import read_config
-from bitnet.studies import Study
-from workflow.scripts.cli import ROOT, flags, run
+from bitnet.common.errors import refuse
+from bitnet.config.load import read_config
+from bitnet.config.study import Study
+from bitnet.monitoring import status
+from workflow.scripts._cli import ROOT, flags, run
 
 COLUMNS = ("run", "state", "stage", "step", "loss", "unique", "tok/s", "left", "age")
 LEGEND = "unique: UniquePredictions at the last evaluation; tok/s: tokens a second; age: of the log"
@@ -73,9 +73,9 @@ def look(config: dict, scopes: list[str]) -> tuple[Group, bool]:
         study = Study.of(config, name, corpus or None)
         folder = "" if scope == config["main_study"] else f"{scope}/"
         logs, tables = read(study, folder)
-        rows = watch.rows(study, logs, tables)
+        rows = status.rows(study, logs, tables)
         parts += [table(scope, rows), ending(study, rows, logs)]
-        over = over and all(row.state in watch.OVER for row in rows)
+        over = over and all(row.state in status.OVER for row in rows)
     return Group(*parts, LEGEND), over
 
 
@@ -87,20 +87,20 @@ def read(study: Study, folder: str) -> tuple[dict, dict]:
         path = Path(f"logs/{folder}{name}.train.log")
         try:
             dates[name] = path.stat().st_mtime
-            logs[name] = watch.read_log(path.read_text(errors="replace"), now - dates[name])
+            logs[name] = status.read_log(path.read_text(errors="replace"), now - dates[name])
         except FileNotFoundError:
             continue
     for name in names:
         path = Path(f"results/{folder}{name}.csv")
         try:
             if path.stat().st_mtime >= dates.get(name, 0):
-                tables[name] = watch.read_table(path.read_text(encoding="utf-8"))
+                tables[name] = status.read_table(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             continue
     return logs, tables
 
 
-def table(title: str, rows: list[watch.Row]) -> Table:
+def table(title: str, rows: list[status.Row]) -> Table:
     """What is known of each run."""
     shown = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
     for column in COLUMNS:
@@ -122,10 +122,10 @@ def table(title: str, rows: list[watch.Row]) -> Table:
     return shown
 
 
-def ending(study: Study, rows: list[watch.Row], logs: dict) -> str:
+def ending(study: Study, rows: list[status.Row], logs: dict) -> str:
     """The overall count, and how long it may take."""
-    left = watch.seconds_left(study, rows, logs)
-    return watch.summary(rows) + (f"; about {duration(left)} left" if left > 0 else "") + "\n"
+    left = status.seconds_left(study, rows, logs)
+    return status.summary(rows) + (f"; about {duration(left)} left" if left > 0 else "") + "\n"
 
 
 def duration(seconds: float) -> str:

@@ -1,0 +1,212 @@
+"""The claims of the original reports, each with the test that decides it, and three controls.
+
+Controls have an answer that is known beforehand: a rule that misses it decides nothing else.
+
+A claim is decided on one study's runs at a time: supported, refuted or inconclusive there, or not
+tested where the study has not the runs. Under `no_verdict_under` seeds nothing is decided. Over
+several studies a claim has the outcome on which all that decide it agree, else inconclusive.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bitnet.claims import criteria as tests
+from bitnet.claims.evidence import Evidence
+from bitnet.common.markdown import bullets, table
+
+OUTCOMES = ("supported", "refuted", "inconclusive", "not tested")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of the reports, how sure they were of it, and what decides it here."""
+
+    text: str
+    confidence: str
+    test: str
+    decide: Callable[[Evidence], tests.Found | None]
+
+
+def ledger(studies: Mapping[str, Evidence]) -> pd.DataFrame:
+    """One row a claim and study that tests it, or one row `not tested`.
+
+    Outcome is the claim's over all studies, There that of the row's Study by its Figure.
+    """
+    rows = []
+    for claim in CLAIMS:
+        tested = decide(claim, studies)
+        overall = agreed([outcome for outcome, _ in tested.values()])
+        head = {"Claim": claim.text, "Confidence": claim.confidence, "Test": claim.test}
+        for name, (outcome, figure) in tested.items() or [("", ("not tested", ""))]:
+            there = {"Study": name, "There": outcome, "Figure": figure}
+            rows.append({**head, "Outcome": overall, **there})
+    return pd.DataFrame(rows)
+
+
+def decide(claim: Claim, studies: Mapping[str, Evidence]) -> dict[str, tuple[str, str]]:
+    """Outcome and figure of a claim by study, of those that test it."""
+    found = {name: _outcome(claim, study) for name, study in studies.items()}
+    return {name: result for name, result in found.items() if result is not None}
+
+
+def _outcome(claim: Claim, study: Evidence) -> tuple[str, str] | None:
+    found = claim.decide(study)
+    if found is None:
+        return None
+    holds, figure, seeds = found
+    figure = f"{figure} ({seeds} seed{'' if seeds == 1 else 's'})"
+    if holds is None or seeds < study.thresholds.no_verdict_under:
+        return "inconclusive", figure
+    return "supported" if holds else "refuted", figure
+
+
+def agreed(outcomes: list[str]) -> str:
+    """One outcome of several studies: those that decide must agree."""
+    decided = set(outcomes) - {"inconclusive"}
+    if not outcomes:
+        return "not tested"
+    return decided.pop() if len(decided) == 1 else "inconclusive"
+
+
+def markdown(claims: pd.DataFrame, files: Mapping[str, str]) -> str:
+    """The ledger as text: a table of claims, then the figures, each with its study's file."""
+    short = claims.drop_duplicates("Claim")
+    lines = [
+        [str(i), row.Claim, row.Confidence, row.Outcome]
+        for i, row in enumerate(short.itertuples(), 1)
+    ]
+    blocks = [
+        "# Claims of the original reports",
+        table(["", "claim", "confidence there", "outcome here"], lines),
+        "## What decided each",
+    ]
+    for i, claim in enumerate(short.itertuples(), 1):
+        found = claims[claims["Claim"] == claim.Claim]
+        said = [
+            f"{row.Study}: {row.There}. {row.Figure}. See {files[row.Study]}."
+            for row in found.itertuples()
+            if row.Study
+        ]
+        lines = [f"{claim.Claim}. Test: {claim.Test}.", *(said or ["Not tested by these studies."])]
+        blocks.append(f"### {i}. {claim.Outcome}\n\n" + bullets(lines))
+    return "\n\n".join(blocks) + "\n"
+
+
+CLAIMS = (
+    Claim(
+        "Control: text without order is called collapsed",
+        "known",
+        "most runs on shuffled text end collapsed even with the treatment",
+        tests.control("treatment", True, Variant="shuffled"),
+    ),
+    Claim(
+        "Control: decay that forgets the learning rate is called collapsed",
+        "known",
+        "most runs with adamw-unscaled end collapsed in the control arm",
+        tests.control("control", True, Optimizer="adamw-unscaled"),
+    ),
+    Claim(
+        "Control: AdamW without weight decay is not called collapsed",
+        "known",
+        "most runs with adamw, Stage-1 and Stage-2 WD 0, end in another state",
+        tests.control("treatment", False, Optimizer="adamw", Stage1WD=0.0),
+    ),
+    Claim(
+        "Collapse happens inside stage 1, not at the switch",
+        "99 %",
+        "most trunks of the headline cell are collapsed at the switch",
+        tests.collapse_in_stage_1,
+    ),
+    Claim(
+        "Loss falls while diversity collapses (10.99 to 10.25, 20 to 2)",
+        "not stated",
+        "in most trunks ValLoss and distinct predictions are lower at the switch than at step 0",
+        tests.loss_falls_meanwhile,
+    ),
+    Claim(
+        "A reduced learning rate (5e-4) recovers",
+        "not stated",
+        "with it most trunks are diverse or recovering at the switch, where the others collapsed",
+        tests.reduced_rate_recovers,
+    ),
+    Claim(
+        "Label smoothing does not help",
+        "not stated",
+        "distinct predictions at the switch, paired by seed, are equivalent with and without it",
+        tests.variant("smooth", worse=False),
+    ),
+    Claim(
+        "Aggressive clipping (0.1) makes it worse",
+        "not stated",
+        "distinct predictions at the switch, paired by seed, are fewer with it",
+        tests.variant("clip", worse=True),
+    ),
+    Claim(
+        "Only the learning rate matters",
+        "95 %",
+        "of all single changes to the headline cell, only the rate's keeps trunks from collapse",
+        tests.only_the_rate_matters,
+    ),
+    Claim(
+        "Stage-2 weight decay 0 instead of 0.05 fixes it",
+        "not stated",
+        "outcome of the headline cell",
+        tests.decay_fixes,
+    ),
+    Claim(
+        "The fix holds at every size (256 and 512 there)",
+        "not stated",
+        "outcome of the headline cell at every size of the study",
+        tests.at_every_size,
+    ),
+    Claim(
+        "Larger models avoid it",
+        "70 %",
+        "scaling outcome of the headline cell's control arm: A",
+        tests.larger_models_avoid_it,
+    ),
+    Claim(
+        "The model can be diverse",
+        "95 %",
+        "some kind of ternary run ends diverse in most seeds",
+        tests.can_be_diverse,
+    ),
+    Claim(
+        "Loss is not the issue",
+        "90 %",
+        "collapsed control runs have the validation loss of the diverse treated ones",
+        tests.loss_is_not_the_issue,
+    ),
+    Claim(
+        "Something is fixable",
+        "85 %",
+        "some kind of ternary run whose trunk collapsed ends diverse in most seeds",
+        tests.something_is_fixable,
+    ),
+    Claim(
+        "Optimisation dynamics, not architecture",
+        "likely",
+        "the full-precision twin collapses as well, and ternary weights under AdamW do not",
+        tests.dynamics_not_architecture,
+    ),
+    Claim(
+        "Larger models need a less aggressive learning rate",
+        "likely",
+        "the highest rate whose trunks do not collapse is lower for the largest size",
+        tests.larger_models_need_lower_rates,
+    ),
+    Claim(
+        "Counts fall from 20 to 2 by the switch",
+        "printed",
+        "of 20 random contexts of 8 ids: over 15 distinct predictions at step 0, under 4 then",
+        tests.counts_fall_from_20_to_2,
+    ),
+    Claim(
+        "The loss stays between 10.99 and 10.25",
+        "printed",
+        "training loss at the switch within a tenth of ln V, at a vocabulary of 30,000 or more",
+        tests.loss_stays_near_ln_v,
+    ),
+)

@@ -1,0 +1,176 @@
+"""The results template of the original verification, filled in from a study's tables.
+
+Its checks were written for one run a size: works above 50 distinct predictions at the end (over 100
+were hoped for), fails under 10, when a recovery does not last, and when training crashes. They are
+counted over seeds here, and beside them stands which controls pass the same checks.
+"""
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from bitnet.claims.evidence import Evidence
+from bitnet.common.markdown import bullets, number, table
+from bitnet.config.run_names import BASE, VARIANT
+from bitnet.config.thresholds import Thresholds
+from bitnet.evaluation.states import tally
+from bitnet.verdict.cells import CELL
+
+ASKED_AT = (0.25, 0.3, 0.45, 0.5, 0.55, 0.75, 1)  # shares of all steps: 5k, 6k, 9k ... of 20k
+EXPECTED = {  # of a run's length: what the reports expected to count at a step
+    10_000: {5_000: "about 2", 6_000: "over 8"},
+    20_000: {20_000: "over 50, hoped: over 100"},
+}
+PASSES, FAILS = ("diverse",), ("collapsed", "temporary", "diverged", "invalid", "untrained")
+WORKS = {
+    "fixed": "yes",
+    "helps": "no: it helps, which is less than a fix",
+    "recovers either way": "not needed: both arms recover",
+    "no effect (nothing to fix)": "nothing to fix",
+    "no verdict": "not decided: too few seeds",
+    "inconclusive": "not decided",
+}
+
+
+def results_template(
+    rows: pd.DataFrame,
+    records: Mapping[str, Mapping],
+    question: Mapping,
+    thresholds: Thresholds,
+    title: str,
+) -> str:
+    """The template as Markdown, of all rows of a study and the records beside its tables.
+
+    The question must be about Stage-2 weight decay; the headline names optimizer and weights.
+    """
+    study = Evidence(rows, question, thresholds)
+    headline = {key: value for key, value in study.headline.items() if key != "HiddenSize"}
+    arms = study.select(headline)
+    tested = arms[arms["Stage2WD"] == question["treatment"]]
+    blocks = [
+        f"# Results template: {title}",
+        table(["", ""], _origin(rows, records)),
+        "## Sizes",
+        _sizes(tested),
+        "## Counts on the way",
+        _counts(rows, tested),
+        "## Questions",
+        bullets(_questions(rows, tested, thresholds)),
+        "## Controls under the same checks",
+        _controls(study.runs),
+        "## Overall",
+        bullets(_overall(study, records)),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _origin(rows: pd.DataFrame, records: Mapping[str, Mapping]) -> list[list[str]]:
+    """Machine, duration and data, and how often a run reads that data."""
+    found = list(records.values())
+    devices = sorted({str(record["environment"]["device"]) for record in found})
+    protocol = found[0]["lineage"]["train"]["recipe"]["training"]
+    tokens = protocol["steps"] * protocol["batch_size"] * protocol["sequence_length"]
+    held = found[0]["training_tokens"]
+    speed = statistics.median(record["tokens_per_second"] for record in found)
+    minutes, memory = tokens / speed / 60, max(record["peak_memory_mib"] for record in found)
+    return [
+        ["device", ", ".join(devices)],
+        ["memory of a training", f"at most {memory:,} MiB"],
+        ["duration of a run", f"{minutes:,.1f} minutes at {speed:,.0f} tokens/s (median)"],
+        ["runs", f"{len(found)} of {protocol['steps']:,} steps, {rows['Seed'].nunique()} seeds"],
+        ["corpus", f"{held:,} tokens; a run trains on {tokens:,} ({tokens / held:.2f} epochs)"],
+        ["probe", f"N = {rows['N'].iloc[0]:,} held-out positions"],
+    ]
+
+
+def _sizes(tested: pd.DataFrame) -> str:
+    """Final count and verdict of each size, as the template asks."""
+    lines = []
+    for size, runs in tested.groupby("HiddenSize"):
+        counts = runs["EndUniquePredictions"]
+        falls = (runs["EndLoss"] < runs["TrunkLoss"]).sum()
+        lines.append(
+            [
+                f"hidden {size}",
+                f"{number(counts.mean(), '.1f')} ({counts.min():.1f} to {counts.max():.1f})",
+                f"{falls} of {len(runs)}",
+                f"{_checked(runs['State'])} ({tally(list(runs['State']))})",
+            ]
+        )
+    header = ["size", "final count (lowest to highest)", "loss fell in stage 2", "outcome"]
+    return table(header, lines)
+
+
+def _checked(states: Sequence[str]) -> str:
+    """'pass 4/5, neither 1/5': by the original's checks."""
+    states = list(states)
+    passed = sum(state in PASSES for state in states)
+    failed = sum(state in FAILS for state in states)
+    counted = {"pass": passed, "fail": failed, "neither": len(states) - passed - failed}
+    return ", ".join(f"{name} {n}/{len(states)}" for name, n in counted.items() if n)
+
+
+def _counts(rows: pd.DataFrame, tested: pd.DataFrame) -> str:
+    """Mean counts of the tested arm at the steps that the reports look at, by size."""
+    last = int(rows["Step"].max())
+    steps = sorted({round(share * last) for share in ASKED_AT} & set(rows["Step"]))
+    expected = EXPECTED.get(last, {})
+    lines = [["expected", *(expected.get(step, "") for step in steps)]]
+    for size, runs in tested.groupby("HiddenSize"):
+        means = _of(rows, runs).groupby("Step")["UniquePredictions"].mean()
+        lines.append([f"hidden {size}", *(number(means[step], ".1f") for step in steps)])
+    return table(["step", *(f"{step:,}" for step in steps)], lines)
+
+
+def _of(rows: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """All rows of these runs."""
+    keys = [*CELL, "Seed", "Stage2WD"]
+    return rows.merge(runs[keys], on=keys)
+
+
+def _questions(rows: pd.DataFrame, tested: pd.DataFrame, thresholds: Thresholds) -> list[str]:
+    """The reports' sub-questions, with what the runs say."""
+    answers = []
+    for size, runs in tested.groupby("HiddenSize"):
+        after = _of(rows, runs)
+        after = after[after["Step"] > after["SwitchStep"]]
+        lows = after.groupby("Seed")["UniquePredictions"].min()
+        kept = (lows > thresholds.diverse_above).sum()
+        answers.append(
+            f"Does hidden {size} stay diverse (over {thresholds.diverse_above:g}) through all of "
+            f"stage 2? {kept} of {len(lows)} seeds; the lowest count after the switch is "
+            f"{lows.min():.0f}."
+        )
+    outcomes = {size: _checked(runs["State"]) for size, runs in tested.groupby("HiddenSize")}
+    alike = "yes" if len(set(outcomes.values())) == 1 else "no"
+    listed = "; ".join(f"hidden {size}: {outcome}" for size, outcome in outcomes.items())
+    if len(outcomes) > 1:
+        answers.append(f"Is it consistent across sizes? {alike} ({listed}).")
+    return answers
+
+
+def _controls(runs: pd.DataFrame) -> str:
+    """Every arm of the study under the same checks: what passes without the fix as well."""
+    by = ["HiddenSize", "Optimizer", "Weights", VARIANT, "Stage2WD"]
+    lines = []
+    for (size, optimizer, weights, variant, decay), group in runs.groupby(by):
+        odd = "" if variant == BASE else variant
+        lines.append([str(size), optimizer, weights, odd, f"{decay:g}", _checked(group["State"])])
+    return table(["hidden", "optimizer", "weights", "variant", "WD", "outcome"], lines)
+
+
+def _overall(study: Evidence, records: Mapping[str, Mapping]) -> list[str]:
+    """Does the fix work, how sure is that, and what went wrong."""
+    chosen = study.cells[study.cells["Headline"]]
+    diverged = sorted(name for name, record in records.items() if record["diverged"])
+    lines = ["Fix works: not decided: the headline's cell was not run.", "Confidence: Low."]
+    if len(chosen):
+        row = chosen.iloc[0]
+        works = WORKS.get(row["Outcome"], "no")
+        lines = [
+            f"Fix works: {works} (outcome: {row['Outcome']}).",
+            f"Confidence: {row['Confidence']}.",
+        ]
+    issues = f"diverged: {', '.join(diverged)}" if diverged else "none"
+    return [*lines, f"Issues met: {issues}."]

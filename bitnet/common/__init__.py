@@ -1,0 +1,4 @@
+"""Files, tensors, processes, Markdown, errors: nothing about language models.
+
+Imports no other room.
+"""

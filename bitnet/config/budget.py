@@ -1,0 +1,143 @@
+"""What a training will cost, by arithmetic, before anything starts: time, tokens, memory."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bitnet.common.errors import refuse
+from bitnet.common.markdown import table
+from bitnet.config.recipe import Recipe
+from bitnet.config.speed import step_seconds
+from bitnet.config.study import Study
+
+START_SECONDS = 5  # of one job: Python, imports, building the model
+
+WHOLE_TOKENS = {"fineweb_edu": 1.3e12}  # of a data set, by its card
+# Bytes of text a token of 32,000 pieces: 19,014,232 bytes of 4,037 documents in 4,533,384 tokens.
+BYTES_A_TOKEN = {("fineweb_edu", 32_000): 4.194}
+STATE_BYTES = 12  # of a parameter: itself and two moments in float32
+TRAINED_BYTES = 16  # the same and its gradient
+
+
+def stretch_seconds(recipe: Recipe, gpu: bool) -> float:
+    """Expected seconds of the stretch that a recipe trains: stage 1 of a trunk, else stage 2."""
+    c = recipe.training
+    trunk = c.stage2_weight_decay is None
+    steps = c.wd_switch if trunk else c.steps - c.wd_switch
+    return START_SECONDS + steps * step_seconds(recipe, gpu)
+
+
+def announcement(recipes: Sequence[Recipe], gpu: bool, at_once: int) -> str:
+    """One line: how many stretches will be trained, and about how long that takes."""
+    if not recipes:
+        return "nothing to train: judging what is there"
+    trunks = sum(recipe.training.stage2_weight_decay is None for recipe in recipes)
+    branches = len(recipes) - trunks
+    at_once = min(at_once, max(trunks, branches))  # a branch waits for its trunk
+    seconds = sum(stretch_seconds(recipe, gpu) for recipe in recipes) / at_once
+    return (
+        f"to train: {trunks} x stage 1 and {branches} x stage 2, {at_once} at a time on "
+        f"{'a GPU' if gpu else 'the CPU'}: about {spell_duration(seconds)}"
+    )
+
+
+def spell_duration(seconds: float) -> str:
+    """3 minutes, 2.5 hours, 4 days: as coarse as the estimate."""
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}s"
+    return f"{max(1, round(seconds / 60))} minute{'s' if seconds >= 90 else ''}"
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What is known of a study's training text."""
+
+    source: Mapping
+    """Its block of corpora."""
+    tokens: int | None = None
+    """Tokens of the training shard, counted; None before it was made."""
+
+    def size(self, vocab_size: int) -> tuple[float | None, str]:
+        """Tokens of the training text, and how that is known."""
+        if self.tokens is not None:
+            return self.tokens, "counted"
+        rate = BYTES_A_TOKEN.get((self.source["source"], vocab_size))
+        if rate is None:
+            return None, "not known before the text is tokenised"
+        return self.source["train_bytes"] / rate, f"train_bytes / {rate}, until it is counted"
+
+
+def verification(
+    study: Study, run: str, corpus: Corpus, pilot: Mapping | None, gpu: bool
+) -> list[tuple[str, str, str]]:
+    """Rows of what, how much and why, for a run of a study.
+
+    pilot: what one measured, if there was one. ValueError where the text has fewer tokens than
+    `expect.passes` allows.
+    """
+    recipe = study.recipe(run)
+    return [
+        *_model(recipe),
+        *_text(recipe, corpus, study.settings["expect"].get("passes")),
+        *_machine(recipe, study.settings["processes"]),
+        _hours(recipe, pilot, gpu),
+    ]
+
+
+def show(study: str, rows: list[tuple[str, str, str]]) -> str:
+    """The rows as a table for a terminal."""
+    return f"{study}, by arithmetic:\n{table(('figure', 'value', 'from'), rows)}"
+
+
+def _model(recipe: Recipe) -> list[tuple[str, str, str]]:
+    model, c = recipe.model, recipe.training
+    parts = model.parameters()
+    count = sum(parts.values())
+    shape = f"{model.num_layers} x {model.hidden_size}, {model.num_heads} / {model.num_kv_heads}"
+    return [
+        ("shape", shape, f"layers x hidden, heads; feed-forward {model.intermediate_size}"),
+        *((part.replace("_", "-"), f"{size:,}", "parameters") for part, size in parts.items()),
+        ("parameters", f"{count:,}", "their sum"),
+        ("tokens", f"{c.tokens:,}", f"{c.steps:,} x {c.batch_size} x {c.sequence_length:,}"),
+        ("tokens a parameter", f"{c.tokens / count:.1f}", "about 20 is compute-optimal"),
+    ]
+
+
+def _text(recipe: Recipe, corpus: Corpus, most: float | None) -> list[tuple[str, str, str]]:
+    needed, (size, why) = recipe.training.tokens, corpus.size(recipe.model.vocab_size)
+    rows = []
+    if whole := WHOLE_TOKENS.get(corpus.source["source"]):
+        share = f"{needed / whole:.2%}"
+        rows.append(("of the whole data set", share, f"of {whole:,.0f} tokens"))
+    if size is None:
+        return [*rows, ("training text", "?", why)]
+    passes = needed / size
+    if most is not None and passes > most:
+        told = f"{passes:.2f} passes over {size:,.0f} tokens ({why})"
+        raise refuse("expect.passes", most, f"at least {told}; or raise train_bytes of the corpus")
+    again = 1 - math.exp(-passes)  # of a token's later draws, when windows are drawn at random
+    return [
+        *rows,
+        ("training text", f"{size:,.0f}", f"tokens, {why}"),
+        ("passes", f"{passes:.2f}", f"windows drawn at random: {again:.0%} of the text is seen"),
+    ]
+
+
+def _machine(recipe: Recipe, processes: int) -> list[tuple[str, str, str]]:
+    c, count = recipe.training, sum(recipe.model.parameters().values())
+    pieces = f"{processes} processes, {c.accumulate} micro-batches each"
+    return [
+        ("sequences at once", str(c.micro_batch(processes)), pieces),
+        ("weights file", f"{4 * count / 1e6:,.0f} MB", "float32"),
+        ("checkpoint", f"{STATE_BYTES * count / 1e6:,.0f} MB", "weights and Adam's moments"),
+        ("memory", f"{TRAINED_BYTES * count / 1e9:.1f} GB", "and activations (docs/fineweb95m.md)"),
+    ]
+
+
+def _hours(recipe: Recipe, pilot: Mapping | None, gpu: bool) -> tuple[str, str, str]:
+    if pilot:
+        seconds = recipe.training.tokens / pilot["tokens_per_second"]
+        return ("time", spell_duration(seconds), f"the pilot's speed on {pilot['device']}")
+    seconds = recipe.training.steps * step_seconds(recipe, gpu)
+    return ("time", spell_duration(seconds), "a guess: no pilot has measured it")

@@ -1,0 +1,235 @@
+"""Studies of config.yaml: completed from the defaults, and turned into runs and recipes.
+
+Free of torch and of file names: the pipeline asks here what to build and what it is made of.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from bitnet.common.errors import one_of, refuse
+from bitnet.config import run_names
+from bitnet.config.question import RATIOS, STAGE2, axis_of, metric_of, shares_trunk
+from bitnet.config.recipe import ModelConfig, Recipe, TrainConfig
+
+OF_MODEL = ("hidden_size", "weights")  # axes that shape the model; all others, the training
+# Axes whose default is what the study's training block says.
+PROTOCOL = (
+    "optimizer",
+    "peak_lr",
+    "stage1_weight_decay",
+    "warmup_steps",
+    "gradient_clip",
+    "label_smoothing",
+    "shuffled",
+)
+SHAPE = (  # what the number of parameters follows from
+    "vocab_size",
+    "hidden_size",
+    "num_layers",
+    "num_heads",
+    "num_kv_heads",
+    "intermediate_ratio",
+    "tie_embeddings",
+)
+LENGTH = ("steps", "batch_size", "sequence_length")  # what the number of tokens follows from
+CROSSED = ("hidden_size", "stage2_weight_decay", "weights")  # what variants take from the grid
+OVER_STEPS = ("unique_predictions", "loss", "pdr", "mechanism")  # figures of curves
+TRAINED = {"bpe": 300, "characters": 4}  # tokenizers made here, and their smallest vocabularies
+SIZES_TO_SCALE = 3  # fewer show no trend
+MOST_RUNS = 10_000  # of all studies: beyond it, listing them takes minutes
+
+
+@dataclass(frozen=True)
+class Study:
+    """One question: its data, its protocol, its grid, and how it is judged."""
+
+    name: str
+    corpus: str
+    settings: Mapping
+
+    @classmethod
+    def of(cls, config: Mapping, name: str, corpus: str | None = None) -> "Study":
+        """A study of the config, completed from the defaults; on another corpus if asked."""
+        if name not in config["studies"]:
+            raise refuse("study", name, one_of(config["studies"]))
+        own, base = config["studies"][name], config["defaults"]
+        merged = {**base, **own}
+        for block in ("model", "training", "anomalies"):
+            merged[block] = {**base.get(block, {}), **own.get(block, {})}
+        corpus = corpus or merged["corpus"]
+        if corpus not in config["corpora"]:
+            raise refuse("corpus", corpus, one_of(config["corpora"]))
+        return cls(name, corpus, merged)
+
+    @property
+    def tokenizer(self) -> str:
+        """Label of the tokenizer, unique to what makes it: bpe2048, or stem-size of a file."""
+        if self.settings["tokenizer"] in TRAINED:
+            return f"{self.settings['tokenizer']}{self.settings['vocab_size']}"
+        return f"{Path(self.settings['tokenizer']).stem}-{self.settings['vocab_size']}"
+
+    @property
+    def sequence_length(self) -> int:
+        """Tokens of a training window, and of a window of the probe."""
+        return self.settings["training"]["sequence_length"]
+
+    def axis_defaults(self) -> dict:
+        """What a run's name need not say."""
+        model, training = self.settings["model"], self.settings["training"]
+        return {
+            "hidden_size": None,
+            "stage2_weight_decay": None,
+            "weights": model["weights"],
+            "seed": 0,
+            "lr_switch": training["lr_switch"] or training["steps"] // 2,
+            "wd_switch": training["wd_switch"] or training["steps"] // 2,
+            **{key: training[key] for key in PROTOCOL},
+        }
+
+    def grids(self) -> list[dict[str, Sequence]]:
+        """Values of every axis: of the grid, and of each variant at the grid's sizes and arms."""
+        alone = {key: [value] for key, value in self.axis_defaults().items()}
+        alone["seed"] = range(self.settings["seeds"])
+        grid, own = self.settings["grid"], self.settings.get("question", {})
+        crossed = {*CROSSED, own.get("axis", STAGE2)}
+        kept = {key: grid[key] for key in grid if key in crossed}
+        variants = [
+            {**alone, **kept, **{key: [value] for key, value in variant.items()}}
+            for variant in self.settings.get("variants", [])
+        ]
+        return [{**alone, **grid}, *variants]
+
+    def runs(self) -> list[str]:
+        """Names of all runs of the grid and of the variants, a seed after the other."""
+        defaults, keys = self.axis_defaults(), [axis.key for axis in run_names.AXES]
+        values = [
+            dict(zip(keys, point, strict=True))
+            for axes in self.grids()
+            for point in product(*(axes[key] for key in keys))
+        ]
+        values.sort(key=lambda v: v["seed"])
+        return [run_names.spell(v, defaults) for v in values]
+
+    def varied(self, key: str) -> int:
+        """How many values of an axis the grid holds."""
+        return len(self.grids()[0][key])
+
+    def figures(self) -> list[str]:
+        """Names of the figures that show what the grid varies."""
+        arms = self.settings.get("question", {}).get("axis", STAGE2)
+        plane = [self.varied(key) > 1 and key != arms for key in ("peak_lr", "stage1_weight_decay")]
+        if all(plane):
+            return ["phase"]
+        sizes = self.varied("hidden_size") if arms != "hidden_size" else 1
+        scaling = ["scaling"] * (sizes >= SIZES_TO_SCALE)
+        return [*OVER_STEPS, *scaling]
+
+    def check(self, room: int) -> int:
+        """How many runs the grid has.
+
+        ValueError in one line for more than `room`, for a recipe that cannot be, and for a
+        question about what the grid does not have: it would be trained and never answered.
+        """
+        grids = self.grids()
+        count = sum(math.prod(map(len, axes.values())) for axes in grids)
+        if count > room:
+            raise refuse("grid x seeds", f"{count} runs", f"at most {MOST_RUNS} in all studies")
+        names = self.runs()
+        if len(set(names)) < count:
+            twice = next(name for name, times in Counter(names).items() if times > 1)
+            raise refuse(
+                "grid and variants",
+                f"{twice} twice",
+                "each run once, by values that differ as floats",
+            )
+        for name in names[: count // len(grids[0]["seed"])]:  # seeds differ in nothing to check
+            self.recipe(name).training.micro_batch(self.settings["processes"])
+        if ("question" in self.settings) == ("experiment" in self.settings):
+            given = [key for key in ("question", "experiment") if key in self.settings]
+            raise refuse("question or experiment", given, "one of them")
+        self._check_expected(self.recipe(names[0]))
+        least = TRAINED.get(self.settings["tokenizer"], 1)
+        if self.settings["vocab_size"] < least:
+            raise refuse(
+                "vocab_size",
+                self.settings["vocab_size"],
+                f"at least {least} with the tokenizer {self.settings['tokenizer']}",
+            )
+        if "question" in self.settings:
+            self._check_question(grids[0])
+        return count
+
+    def _check_expected(self, recipe: Recipe) -> None:
+        model, c, expected = recipe.model, recipe.training, self.settings.get("expect", {})
+        comes_to = {
+            "parameters": (sum(model.parameters().values()), model, SHAPE),
+            "tokens": (c.tokens, c, LENGTH),
+        }
+        for key, (found, block, of) in comes_to.items():
+            if expected.get(key, found) != found:
+                parts = ", ".join(f"{name} {getattr(block, name)}" for name in of)
+                raise refuse(f"expect.{key}", expected[key], f"{found}, which is that of {parts}")
+
+    def _check_question(self, grid: Mapping[str, Sequence]) -> None:
+        question = self.question()
+        arms, headline = axis_of(question).key, question["headline"]
+        asked = [(arm, arms, question[arm]) for arm in ("treatment", "control")]
+        asked += [(f"headline.{axis}", axis, v) for axis, v in headline.items()]
+        if not shares_trunk(question):  # where the grid has several, one must be said
+            asked.append((f"headline.{STAGE2}", STAGE2, headline.get(STAGE2)))
+        for key, axis, value in asked:
+            kinds = [(v, type(v) is bool) for v in grid[axis]]  # to Python, True is 1
+            if (value, type(value) is bool) not in kinds:
+                raise refuse(f"question.{key}", value, f"{axis} of the grid, {grid[axis]}")
+        if question["treatment"] == question["control"]:
+            raise refuse("question.control", question["control"], "another than treatment")
+        if headline.get(arms, question["control"]) != question["control"]:
+            control = f"the control, {question['control']}: cells are named by it"
+            raise refuse(f"question.headline.{arms}", headline[arms], control)
+        metric = metric_of(question)
+        if metric.column in RATIOS and metric.margin is not None and metric.margin <= 1:
+            ratio = f"above 1, a ratio of {metric.column}"
+            raise refuse("question.metric.margin", metric.margin, ratio)
+
+    def trunk(self, run: str) -> str:
+        """Name of the trunk that a run branches from."""
+        return run_names.trunk_of(run, self.axis_defaults())
+
+    def recipe(self, name: str) -> Recipe:
+        """Recipe of a run or of a trunk; ValueError in one line for a name or value it refuses."""
+        values = run_names.parse(name, self.axis_defaults())
+        training = dict(self.settings["training"])
+        scale = values["peak_lr"] / training["peak_lr"]
+        model = {**self.settings["model"], "vocab_size": self.settings["vocab_size"]}
+        model |= {key: values.pop(key) for key in OF_MODEL}
+        training |= {
+            **values,
+            "switch_lr": training["switch_lr"] * scale,
+            "final_lr": training["final_lr"] * scale,
+            "evaluate_at": tuple(training["evaluate_at"]),
+        }
+        return Recipe(ModelConfig(**model), TrainConfig(**training, threads=self.threads))
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of one training."""
+        return self.settings["threads"]
+
+    def question(self) -> dict:
+        """What the verdict compares; the headline cell complete. ValueError without a question."""
+        if "question" not in self.settings:
+            raise refuse("study", self.name, "one with a question: this one is an experiment")
+        question, training = dict(self.settings["question"]), self.settings["training"]
+        own = {key: training[key] for key in ("peak_lr", "stage1_weight_decay")}
+        if not shares_trunk(question):
+            axis = axis_of(question)
+            question["default"] = self.axis_defaults()[axis.key]
+            decays = self.settings["grid"][STAGE2]
+            own |= {STAGE2: decays[0]} if len(decays) == 1 else {}
+            own |= {axis.key: question["control"]} if axis.column != run_names.VARIANT else {}
+        question["headline"] = {**own, **question["headline"]}
+        return question

@@ -1,0 +1,26 @@
+"""The manifest: identity of a tokenised data set, and its probe. Training reads nothing else."""
+
+from pathlib import Path
+
+from bitnet.common.errors import refuse
+from bitnet.common.files import checksum
+from bitnet.data import probe
+from bitnet.data.dataloader import open_shard
+from bitnet.data.tokenizer import Tokenizer
+
+
+def make_manifest(folder: str | Path, shards: dict, tokenizer: Tokenizer, length: int) -> dict:
+    """Shards as described, plus the probe, for windows of `length` tokens.
+
+    `sha256` names the whole: it changes with any token, with the tokenizer and with the probe.
+    ValueError where a split is too small.
+    """
+    train = open_shard(folder, shards["train"], tokenizer.vocab_size)
+    validation = open_shard(folder, shards["validation"], tokenizer.vocab_size)
+    if len(train) < length + 2:
+        raise refuse("train split", f"{len(train)} tokens", f"at least {length + 2} (one window)")
+    placed = probe.place(len(validation), length)
+    _, targets = probe.inputs_and_targets(validation, placed)
+    size = int(tokenizer.piece_bytes()[targets].sum())
+    identity = {**shards, "probe": {**placed, "bytes": size}}
+    return {**identity, "sha256": checksum(identity)}

@@ -1,0 +1,85 @@
+"""Sentences of any text against the story grammar: well formed, and true to what came before."""
+
+import re
+from typing import NamedTuple
+
+from bitnet.data.stories.parser import (
+    Parse,
+    Parser,
+    articles_right,
+    default_parser,
+    without_articles,
+)
+
+SENTENCE_END = re.compile(r'[.!?]"?(?=\s|$)')
+MOST_READINGS = 32  # of the roles so far, that are kept side by side
+
+
+class Checked(NamedTuple):
+    """A sentence of a text, and whether the grammar can have made it."""
+
+    text: str
+    grammatical: bool
+    agrees: bool
+
+
+def check_sentences(text: str, parser: Parser | None = None) -> list[Checked]:
+    """The sentences of a text, of any order and number.
+
+    grammatical: some rule, each slot filled with a word of its category, articles right. agrees:
+    besides, its roles (hero, friend, thing, pronouns, ...) are those that earlier sentences of the
+    text have introduced. What no rule reads ends at the next full stop and counts as one sentence.
+    """
+    parser = parser or default_parser()
+    found: list[Checked] = []
+    readings: list[dict[str, str]] = [{}]
+    start = 0
+    while start < len(text):
+        if text[start].isspace():
+            start += 1
+            continue
+        by_end = _readable(parser, text, start)
+        if not by_end:
+            stop = SENTENCE_END.search(text, start)
+            end = stop.end() if stop else len(text)
+            found.append(Checked(text[start:end], False, False))
+        else:
+            agreeing = {end: _agreeing(parser, p, readings) for end, p in by_end.items()}
+            # The longest sentence that agrees, else the longest
+            end = max(by_end, key=lambda end: (bool(agreeing[end]), end))
+            readings = agreeing[end] or readings
+            found.append(Checked(text[start:end], True, bool(agreeing[end])))
+        start = end
+    return found
+
+
+def _agreeing(
+    parser: Parser, parses: list[Parse], readings: list[dict[str, str]]
+) -> list[dict[str, str]]:
+    """The roles after a sentence, for each parse and reading so far that go together."""
+    found = [parser.bound(roles, parse) for parse in parses for roles in readings]
+    unique = {tuple(sorted(roles.items())): roles for roles in found if roles is not None}
+    return list(unique.values())[:MOST_READINGS]
+
+
+def _readable(parser: Parser, text: str, start: int) -> dict[int, list[Parse]]:
+    """Parses from `start`, of all kinds, by their end; none where an article is wrong."""
+    plain = without_articles(text[start:])
+    shift = {}  # ends in the plain text -> ends in the text
+    by_end: dict[int, list[Parse]] = {}
+    for kind in parser.rules:
+        for parse in parser.parses(plain, 0, kind):
+            end = shift.get(parse.end)
+            if end is None:
+                end = shift[parse.end] = _end_in(text, start, parse.end)
+            if articles_right(text[start:end]):
+                by_end.setdefault(end, []).append(parse)
+    return by_end
+
+
+def _end_in(text: str, start: int, length: int) -> int:
+    """Where the text ends whose form without articles' n has a length."""
+    end = start + length
+    while len(without_articles(text[start:end])) < length:
+        end += 1
+    return end

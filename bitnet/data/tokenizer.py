@@ -1,0 +1,50 @@
+"""SentencePiece tokenizers in use: text to token ids and back."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import sentencepiece as spm
+
+from bitnet.common.errors import refuse
+from bitnet.common.files import verify
+
+
+def open_tokenizer(path: str | Path) -> "Tokenizer":
+    """A tokenizer made by this project: ValueError unless its checksum is the recorded one."""
+    verify(path)  # before SentencePiece reads it, which has no checksum
+    return Tokenizer(path)
+
+
+class Tokenizer:
+    """A loaded `.model` that can tell how many bytes each piece stands for."""
+
+    def __init__(self, path: str | Path):
+        """ValueError in one line where the file is not a SentencePiece model."""
+        try:
+            self.model = spm.SentencePieceProcessor(model_file=str(path))
+            self.vocab_size = self.model.vocab_size()
+            self.model.id_to_piece(list(range(self.vocab_size)))  # each must be text
+        except (RuntimeError, OSError, UnicodeError):
+            raise refuse("tokenizer", str(path), "a SentencePiece model") from None
+        if self.model.bos_id() < 0 or self.model.eos_id() < 0:
+            raise refuse("tokenizer", str(path), "a model with bos and eos pieces")
+
+    def encode_documents(self, texts: list[str]) -> list[list[int]]:
+        """Token ids of each text between bos and eos."""
+        return self.model.encode(texts, add_bos=True, add_eos=True, num_threads=1)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of token ids; bos and eos are left out."""
+        return self.model.decode([int(i) for i in ids])
+
+    def piece_bytes(self) -> np.ndarray:
+        """UTF-8 bytes that each piece stands for, (vocab_size,): 0 for control pieces."""
+        return np.array([self._bytes(i) for i in range(self.vocab_size)], dtype=np.int64)
+
+    def _bytes(self, i: int) -> int:
+        if self.model.is_control(i):
+            return 0
+        if self.model.is_byte(i):
+            return 1
+        return len(self.model.id_to_piece(i).replace("\u2581", " ").encode())

@@ -1,0 +1,4 @@
+"""From observations to metrics, baselines and states.
+
+Imports data, config and common. Free of torch.
+"""

@@ -1,0 +1,121 @@
+"""Count models that every loss is read against (unigram, bigram, trigram), and their record.
+
+Counts of an order are interpolated with the order below: P(w | context) = (count + K P_lower(w))
+/ (total + K), where K is the number of different tokens seen after the context (Witten & Bell
+1991). Plain add-k gives every context V k imaginary counts, so that the loss of a trigram says
+more about V than about the text.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bitnet.data import probe
+from bitnet.data.dataloader import open_shard
+from bitnet.data.stories.grammar import stories
+from bitnet.data.stories.likelihood import best_possible
+from bitnet.data.stories.parser import default_parser
+from bitnet.evaluation.metrics import diversity_ratio
+
+FITTED_TOKENS = 20_000_000  # of the training shard, from its start
+
+BLIND_BELOW = 100  # distinct predictions of the bigram under which counts of 10 and 50 say nothing
+
+STORIES = 200  # held-out ones that it is measured on: a second; 100 of them give it to 1 %
+
+
+def count_models(train: np.ndarray, windows: np.ndarray, positions: int, vocab_size: int) -> dict:
+    """Loss in nats and argmax of each order at the probe.
+
+    `train` (tokens,) ids; `windows` (count, length + 1) of the probe. Returns for "unigram",
+    "bigram", "trigram": {"loss": mean nats, "predictions": (positions,) ids}. At the start of a
+    window, where the trigram's first token would lie outside, the bigram stands in.
+    """
+    train = np.asarray(train[:FITTED_TOKENS], dtype=np.int64)
+    unigram = (np.bincount(train, minlength=vocab_size) + 1.0) / (len(train) + vocab_size)
+    after_one = _Successors(train[:-1], train[1:])
+    after_two = _Successors(train[:-2] * vocab_size + train[1:-1], train[2:])
+    found = {order: ([], []) for order in ("unigram", "bigram", "trigram")}
+    for row, column in np.ndindex(windows.shape[0], windows.shape[1] - 1):
+        if len(found["unigram"][0]) == positions:
+            break
+        one, target = windows[row, column], windows[row, column + 1]
+        bigram = after_one.smooth(one, unigram)
+        trigram = bigram
+        if column:
+            trigram = after_two.smooth(windows[row, column - 1] * vocab_size + one, bigram)
+        for order, p in (("unigram", unigram), ("bigram", bigram), ("trigram", trigram)):
+            found[order][0].append(-np.log(p[target]))
+            found[order][1].append(int(p.argmax()))
+    return {
+        order: {"loss": float(np.mean(nll)), "predictions": np.array(argmax)}
+        for order, (nll, argmax) in found.items()
+    }
+
+
+class _Successors:
+    """Which tokens followed which context, sorted by context for look-up."""
+
+    def __init__(self, contexts: np.ndarray, successors: np.ndarray):
+        order = np.argsort(contexts, kind="stable")
+        self.contexts, self.successors = contexts[order], successors[order]
+
+    def smooth(self, context: int, lower: np.ndarray) -> np.ndarray:
+        """Distribution after `context`, (vocab_size,), smoothed towards `lower`."""
+        low, high = np.searchsorted(self.contexts, [context, context + 1])
+        counts = np.bincount(self.successors[low:high], minlength=len(lower))
+        kinds = max(1, np.count_nonzero(counts))
+        return (counts + kinds * lower) / (high - low + kinds)
+
+
+def make_references(folder: str | Path, manifest: dict) -> dict:
+    """Loss (nats), unique_predictions and pdr of unigram, bigram and trigram, and `blind`.
+
+    `data` names the manifest they belong to. `folder` holds the shards of `manifest`.
+    """
+    train = open_shard(folder, manifest["train"], manifest["vocab_size"])
+    validation = open_shard(folder, manifest["validation"], manifest["vocab_size"])
+    placed = manifest["probe"]
+    _, targets = probe.inputs_and_targets(validation, placed)
+    windows = probe.windows(validation, placed)
+    found = count_models(train, windows, placed["positions"], manifest["vocab_size"])
+    return {
+        "data": manifest["sha256"],
+        "references": {
+            order: {
+                "loss": reference["loss"],
+                "unique_predictions": len(np.unique(reference["predictions"])),
+                "pdr": diversity_ratio(reference["predictions"], targets),
+            }
+            for order, reference in found.items()
+        },
+        "blind": len(np.unique(found["bigram"]["predictions"])) < BLIND_BELOW,
+    }
+
+
+def with_floor(rows: pd.DataFrame, records: Mapping[str, Mapping]) -> pd.DataFrame:
+    """Rows of a study with FloorLoss, by what their records say of the text."""
+    source = next(iter(records.values()))["lineage"].get("text", {}).get("source", {})
+    return rows.assign(FloorLoss=floor_loss(rows, source))
+
+
+def floor_loss(rows: pd.DataFrame, source: Mapping) -> float:
+    """ValLoss of the grammar itself, nats a token; NaN for another corpus than the stories.
+
+    rows: of one study, whose tokens have one length in bytes. source: its block of corpora.
+    """
+    read = rows[rows["ValLoss"] > 0]
+    if source.get("source") != "stories" or read.empty:
+        return np.nan
+    first = read.iloc[0]
+    return _bits_per_byte(source["seed"]) * first["ValLoss"] / first["BitsPerByte"]
+
+
+@cache
+def _bits_per_byte(seed: int) -> float:
+    held_out = list(islice(stories(seed, "validation"), STORIES))
+    return best_possible(held_out, default_parser())["bits_per_byte"]

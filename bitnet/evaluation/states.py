@@ -1,0 +1,93 @@
+"""What the metrics say of one run: the rule written down before the runs.
+
+Counts of distinct predictions alone mislead (a dozen predictions at the unigram's loss are no
+recovery, an untrained model with tied embeddings repeats its input and looks diverse), so a state
+is read from counts, loss and copying together. First match wins, in the order of `STATES`.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from bitnet.config.thresholds import Thresholds
+
+STATES = (
+    "invalid",
+    "diverged",
+    "untrained",
+    "temporary",
+    "collapsed",
+    "diverse",
+    "recovering",
+)
+
+
+def final(rows: pd.DataFrame, column: str, thresholds: Thresholds) -> float:
+    """Value 'at the end': mean of a column over the last evaluations (all, if there are fewer)."""
+    return float(rows.sort_values("Step")[column].tail(thresholds.final_evaluations).mean())
+
+
+def state(rows: pd.DataFrame, thresholds: Thresholds) -> str:
+    """State of one run from its rows (the columns of `bitnet.evaluation.metrics`, in any order)."""
+    return _state(rows, thresholds, trunk=False)
+
+
+def trunk_state(rows: pd.DataFrame, thresholds: Thresholds) -> str:
+    """State at the switch, from the rows up to and including it; never 'temporary'.
+
+    Raises ValueError if no row is that early.
+    """
+    return _state(rows[rows["Step"] <= rows["SwitchStep"]], thresholds, trunk=True)
+
+
+def share(states: Sequence[str], name: str) -> float:
+    """Share of runs in a state, 0 where there are no runs."""
+    return list(states).count(name) / max(len(states), 1)
+
+
+def tally(states: Sequence[str]) -> str:
+    """'collapsed 2/3, diverse 1/3': commonest first; empty without runs."""
+    counts = sorted(Counter(states).items(), key=lambda kv: (-kv[1], STATES.index(kv[0])))
+    return ", ".join(f"{name} {count}/{len(states)}" for name, count in counts)
+
+
+def _state(rows: pd.DataFrame, thresholds: Thresholds, trunk: bool) -> str:
+    if rows.empty:
+        raise ValueError(f"no evaluation to judge{' at or before SwitchStep' * trunk}")
+    rows = rows.sort_values("Step")
+    if _invalid(rows):
+        return "invalid"
+    if _diverged(rows):
+        return "diverged"
+    loss, unigram = final(rows, "ValLoss", thresholds), rows["UnigramLoss"].iloc[-1]
+    if final(rows, "CopyShare", thresholds) > thresholds.copy_share and loss >= unigram:
+        return "untrained"
+    levels, low, high = _levels(rows, thresholds)
+    end = float(levels.tail(thresholds.final_evaluations).mean())
+    after = levels[rows["Step"] > rows["SwitchStep"]]
+    if not trunk and (after > high).any() and end < low:
+        return "temporary"
+    if end < low or loss >= unigram - thresholds.unigram_margin:
+        return "collapsed"
+    return "diverse" if end > high else "recovering"
+
+
+def _invalid(rows: pd.DataFrame) -> bool:
+    """A count that no model can produce, at any evaluation: a bug, not a result."""
+    counts, most = rows["UniquePredictions"], rows[["VocabSize", "N"]].min(axis=1)
+    return not ((counts >= 1) & (counts <= most)).all()  # so that NaN is invalid too
+
+
+def _diverged(rows: pd.DataFrame) -> bool:
+    trained = rows.loc[rows["Step"] > 0, "Loss"]  # no training loss exists at step 0
+    return not (np.isfinite(rows["ValLoss"]).all() and np.isfinite(trained).all())
+
+
+def _levels(rows: pd.DataFrame, thresholds: Thresholds) -> tuple[pd.Series, float, float]:
+    """The measure of diversity that this corpus allows, and its two thresholds."""
+    if rows["Blind"].iloc[-1]:
+        share = rows["PDR"] / rows["TrigramPDR"]
+        return share, thresholds.blind_collapsed_share, thresholds.blind_diverse_share
+    return rows["UniquePredictions"], thresholds.collapsed_below, thresholds.diverse_above

@@ -1,0 +1,165 @@
+"""Arithmetic judged and told: exact matches of each operator, losses, the notes' five examples.
+
+runs below: what `workflow.scripts.answers` found, by run name.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from statsmodels.stats.proportion import proportion_confint
+
+from bitnet.common.markdown import bullets, fill, number, table
+from bitnet.data.arithmetic import EXAMPLES, OPERATORS, Problem
+from bitnet.experiments.rules import by_weights, of_losses, outcome, word
+
+# Judged are the operators that a column-by-column method solves. Products of two-digit numbers are
+# known to stay beyond small transformers (Dziri et al. 2023), so × and ÷ are measured, not judged.
+JUDGED = ("+", "-")
+EXACT = 0.95  # share of held-out problems that must be right
+UNFINISHED_SHARE = 0.1  # of answers, at most
+ORIGINAL = "3.5 at the start, 0.5 at the end"  # the original notes' loss
+ALL = "all"
+
+
+def graded(found: Mapping) -> pd.DataFrame:
+    """One row a held-out problem of a run: Operator, Question, Written, Right.
+
+    The examples are left out: they come first, and again among the others where they belong.
+    """
+    problems = [Problem(*parts) for parts in found["problems"]]
+    rows = [
+        {
+            "Operator": p.op,
+            "Question": p.question,
+            "Written": written,
+            "Right": written == p.answer,
+        }
+        for p, written in zip(problems, found["written"], strict=bool(found["written"]))
+    ]
+    columns = ["Operator", "Question", "Written", "Right"]
+    return pd.DataFrame(rows, columns=columns).iloc[len(EXAMPLES) :]
+
+
+def scores(runs: Mapping[str, Mapping]) -> pd.DataFrame:
+    """One row a run and operator (and `all`): right answers, Wilson interval (95 %), losses."""
+    rows = []
+    for name, found in runs.items():
+        answers, recipe, losses = graded(found), found["recipe"], found["losses"]
+        for op in [*(op for op in OPERATORS if op in set(answers["Operator"])), ALL]:
+            own = answers if op == ALL else answers[answers["Operator"] == op]
+            right, count = int(own["Right"].sum()), len(own)
+            low, high = proportion_confint(right, max(count, 1), method="wilson")
+            rows.append(
+                {
+                    "Run": name,
+                    "Weights": recipe["model"]["weights"],
+                    "Seed": recipe["training"]["seed"],
+                    "Operator": op,
+                    "Right": right,
+                    "Problems": count,
+                    "Exact": right / max(count, 1),
+                    "ExactLow": low,
+                    "ExactHigh": high,
+                    "FirstLoss": losses["all"][0],
+                    "LastLoss": losses["all"][-1],
+                    "BestPossibleLoss": found["best_possible"],
+                    "UnigramLoss": found["unigram"],
+                    "FirstAnswerLoss": losses["answer"][0],
+                    "LastAnswerLoss": losses["answer"][-1],
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def complaints(found: Mapping) -> list[str]:
+    """What is wrong with a run."""
+    wrong = of_losses(found["losses"]["all"], found["unigram"], found["trained"]["diverged"])
+    answers = graded(found)
+    if answers.empty:
+        return wrong or ["no answers"]
+    unfinished = answers["Written"].str.endswith("…").mean()
+    if unfinished > UNFINISHED_SHARE:
+        wrong.append(f"{unfinished:.0%} of answers do not end")
+    for op in JUDGED:
+        own = answers[answers["Operator"] == op]
+        if len(own) and own["Right"].mean() < EXACT:
+            wrong.append(
+                f"{own['Right'].sum()} of {len(own)} held-out problems with {op} are right, "
+                f"{EXACT:.0%} are asked for"
+            )
+    return wrong
+
+
+def judge(runs: Mapping[str, Mapping]) -> dict:
+    """pass or fail, with the reason."""
+    return outcome(by_weights(runs, complaints))
+
+
+def markdown(runs: Mapping[str, Mapping], title: str) -> str:
+    """The report."""
+    rows, found = scores(runs), judge(runs)
+    last = next(iter(runs.values()))["losses"]
+    notes = [
+        "Held out are pairs of operands, in either order and with every operator. Answers are "
+        "decoded greedily and right if every character is; [ ] is the Wilson interval, 95 %.",
+        f"It passes if {EXACT:.0%} are right of each of {' and '.join(JUDGED)}, if answers end, "
+        "and if the loss is finite and below the unigram's.",
+        f"Losses are nats a token at {last['positions']:,} held-out positions, of which "
+        f"{last['answer_positions']:,} are characters of answers. The original notes' loss was "
+        f"{ORIGINAL}, of text that is not known. Operands are drawn at random here, so no model "
+        "can go below the best possible on all tokens; on answers it can go to 0.",
+    ]
+    return "\n\n".join(
+        [
+            f"# Arithmetic: {title}",
+            fill(f"**{word(found)}**: {found['reason']}."),
+            "## Held-out problems answered right",
+            _exact_table(rows),
+            "## Loss",
+            _loss_table(rows),
+            "## The five examples",
+            _example_table(runs),
+            "## How it is measured",
+            bullets(notes),
+            "",
+        ]
+    )
+
+
+def _exact_table(rows: pd.DataFrame) -> str:
+    operators = list(rows["Operator"].unique())
+    lines = []
+    for name, own in rows.groupby("Run", sort=False):
+        by_operator = own.set_index("Operator")
+        lines.append([name, own["Weights"].iloc[0]])
+        for op in operators:
+            r = by_operator.loc[op]
+            lines[-1].append(
+                f"{r['Right']:.0f}/{r['Problems']:.0f} = {r['Exact']:.1%} "
+                f"[{r['ExactLow']:.1%}, {r['ExactHigh']:.1%}]"
+            )
+    return table(["run", "weights", *operators], lines)
+
+
+def _loss_table(rows: pd.DataFrame) -> str:
+    columns = ["FirstLoss", "LastLoss", "BestPossibleLoss", "UnigramLoss"]
+    columns += ["FirstAnswerLoss", "LastAnswerLoss"]
+    shown = ["all, start", "all, end", "best possible", "unigram", "answers, start", "answers, end"]
+    own = rows[rows["Operator"] == ALL]
+    lines = [
+        [r["Run"], r["Weights"], *(number(r[column], ".3f") for column in columns)]
+        for _, r in own.iterrows()
+    ]
+    return table(["run", "weights", *shown], lines)
+
+
+def _example_table(runs: Mapping[str, Mapping]) -> str:
+    asked = [p for found in runs.values() for p in found["problems"][len(EXAMPLES) :]]
+    taught, largest = {op for _, op, _ in asked}, max(max(a, b) for a, _, b in asked)
+    lines = []
+    for place, problem in enumerate(EXAMPLES):
+        cells = [found["written"][place] if found["written"] else "-" for found in runs.values()]
+        inside = problem.op in taught and max(problem.a, problem.b) <= largest
+        note = "held out" if inside else "outside what was taught"
+        lines.append([f"{problem.question}{problem.answer}", *cells, note])
+    return table(["example", *runs, ""], lines)

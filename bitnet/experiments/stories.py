@@ -1,0 +1,224 @@
+"""Stories judged and told: losses beside what is known, quality of what is written, samples.
+
+runs below: what `workflow.scripts.samples` found, by run name.
+"""
+
+import math
+from collections.abc import Mapping
+
+import pandas as pd
+
+from bitnet.common.markdown import bullets, fill, number, table
+from bitnet.experiments.rules import (
+    KNOWN_SHARE,
+    REPEATING_SHARE,
+    REPEATS,
+    STUCK_LOSS,
+    by_weights,
+    of_losses,
+    outcome,
+    word,
+)
+
+END = "at the end"
+ORIGINAL = "7 at the start, 1.5 to 2.0 at the end"  # the original notes' loss
+# Validation loss on TinyStories of full-precision LLaMA-like models, nats a token
+# (karpathy/llama2.c, README): parameters, vocabulary, loss.
+LLAMA2C = (("260K", 512, 1.297), ("15M", 32_000, 1.072), ("42M", 32_000, 0.847))
+LLAMA2C += (("110M", 32_000, 0.760),)
+QUALITY = {  # column: what the sample holds
+    "Texts": "texts",
+    "Words": "words",
+    "Distinct2": "distinct_2",
+    "SeqRep4": "seq_rep_4",
+    "AllNovel": "all_novel",
+    "AllCopied": "all_copied",
+    "Copied4Grams": "copied",
+    "Ended": "ended",
+    "KnownWords": "known_words",
+    "Sentences": "sentences",
+    "Grammatical": "grammatical",
+    "Agreeing": "agreeing",
+}
+COUNTS = ("Texts", "Words", "Sentences")  # the others are shares
+ORDERS = ("unigram", "bigram", "trigram")
+HELD_OUT = "held-out text"
+PARTS = (HELD_OUT, "untrained", "at the switch", END)
+
+
+def bits_per_byte(losses: Mapping) -> list[float]:
+    """Bits a UTF-8 byte at the probe, from mean losses in nats a token."""
+    scale = losses["positions"] / math.log(2) / losses["bytes"]
+    return [loss * scale for loss in losses["nats"]]
+
+
+def scores(runs: Mapping[str, Mapping]) -> pd.DataFrame:
+    """One row a run and part (held-out text, untrained, ...): quality, and the run's losses."""
+    rows = []
+    for name, found in runs.items():
+        recipe, losses = found["recipe"], found["losses"]
+        bits, best = bits_per_byte(losses), found["best_possible"]
+        for part in _parts(found["quality"]):
+            quality = found["quality"][part]
+            rows.append(
+                {
+                    "Run": name,
+                    "Weights": recipe["model"]["weights"],
+                    "Seed": recipe["training"]["seed"],
+                    "Part": part,
+                    **{column: quality.get(key, math.nan) for column, key in QUALITY.items()},
+                    "VocabSize": recipe["model"]["vocab_size"],
+                    "FirstLoss": losses["nats"][0],
+                    "LastLoss": losses["nats"][-1],
+                    "LastBitsPerByte": bits[-1],
+                    "BestPossibleBitsPerByte": best["bits_per_byte"] if best else math.nan,
+                    **{
+                        f"{order.capitalize()}Loss": found["references"][order]["loss"]
+                        for order in ORDERS
+                    },
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def complaints(found: Mapping) -> list[str]:
+    """What is wrong with a run."""
+    losses, references = found["losses"]["nats"], found["references"]
+    wrong = of_losses(losses, references["unigram"]["loss"], found["trained"]["diverged"])
+    if not wrong and losses[-1] >= references["bigram"]["loss"]:
+        bigram = references["bigram"]["loss"]
+        wrong.append(
+            f"loss {losses[-1]:.2f} at the end is no better than the bigram's {bigram:.2f}"
+        )
+    if END not in found["quality"]:
+        return wrong or ["no texts"]
+    return wrong + list(found["quality"][END]["failures"])
+
+
+def judge(runs: Mapping[str, Mapping]) -> dict:
+    """pass or fail, with the reason."""
+    return outcome(by_weights(runs, complaints))
+
+
+def markdown(runs: Mapping[str, Mapping], title: str) -> str:
+    """The report."""
+    rows, found = scores(runs), judge(runs)
+    return "\n\n".join(
+        [
+            f"# Stories: {title}",
+            fill(f"**{word(found)}**: {found['reason']}."),
+            "## Loss",
+            _loss_table(runs),
+            bullets(_beside(runs)),
+            "## What they write",
+            _quality_table(rows),
+            "## How it is measured",
+            bullets(_notes(next(iter(runs.values())))),
+            *_samples(runs),
+            "",
+        ]
+    )
+
+
+def _parts(found: Mapping) -> list[str]:
+    """The parts that there are, in the order of training."""
+    return [part for part in PARTS if part in found]
+
+
+def _loss_table(runs: Mapping[str, Mapping]) -> str:
+    lines = []
+    for name, found in runs.items():
+        losses, bits = found["losses"], bits_per_byte(found["losses"])
+        cells = [losses["nats"][0], losses["nats"][-1], bits[0], bits[-1]]
+        weights = found["recipe"]["model"]["weights"]
+        lines.append([name, weights, *(number(value, ".3f") for value in cells)])
+    first = next(iter(runs.values()))
+    scale = bits_per_byte({**first["losses"], "nats": [1.0]})[0]
+    for order in ORDERS:
+        loss = first["references"][order]["loss"]
+        lines.append([order, "", "", number(loss, ".3f"), "", number(loss * scale, ".3f")])
+    if best := first["best_possible"]:
+        floor = best["bits_per_byte"]
+        cells = ["", number(floor / scale, ".3f"), "", number(floor, ".3f")]
+        lines.append(["best possible", "", *cells])
+    header = [
+        "run",
+        "weights",
+        "nats, start",
+        "nats, end",
+        "bits a byte, start",
+        "bits a byte, end",
+    ]
+    return table(header, lines)
+
+
+def _beside(runs: Mapping[str, Mapping]) -> list[str]:
+    first = next(iter(runs.values()))
+    size, losses = first["recipe"]["model"]["vocab_size"], first["losses"]
+    published = ", ".join(f"{loss:.3f} ({name}, {vocab:,})" for name, vocab, loss in LLAMA2C)
+    lines = [
+        f"Nats a token at a vocabulary of {size:,}, N = {losses['positions']:,} held-out positions "
+        f"of {losses['bytes']:,} bytes. Losses a token compare only at one vocabulary.",
+        f"The original notes' loss on TinyStories: {ORIGINAL}, at a vocabulary of 2,048.",
+        f"llama2.c on TinyStories, full precision (parameters, vocabulary): {published}.",
+    ]
+    if best := first["best_possible"]:
+        lines.append(
+            f"Best possible: the exact probability that the grammar gives to {best['stories']} "
+            f"held-out stories ({best['bytes']:,} bytes). The probe's windows begin inside "
+            "stories, so a little more than it is needed there."
+        )
+    return lines
+
+
+def _quality_table(rows: pd.DataFrame) -> str:
+    shown = [column for column in QUALITY if rows[column].notna().any()]
+    lines = []
+    first = rows["Run"].iloc[0]
+    for _, row in rows.iterrows():
+        own = row["Part"] != HELD_OUT
+        if not own and row["Run"] != first:
+            continue  # held-out text is the same for all
+        cells = [
+            f"{row[column]:,.0f}" if column in COUNTS else number(row[column], ".3f")
+            for column in shown
+        ]
+        lines.append([row["Run"] if own else "", row["Part"], *cells])
+    return table(["run", "", *shown], lines)
+
+
+def _notes(found: Mapping) -> list[str]:
+    lines = [
+        "Texts are drawn from the models' own distribution (temperature 1), half of them behind "
+        f"`{found['prompts'][0]}`, half from the start of a document.",
+        "Distinct2: different pairs of words over all pairs; SeqRep4: repeated 4-word phrases over "
+        "all in a text. AllNovel, AllCopied: texts of whose 4-word phrases none, or each one, "
+        "stands in the training text; Copied4Grams: mean share that does. Ended: texts whose end "
+        "was reached. KnownWords: words that stand in the training text.",
+        f"It passes if the loss is finite, at most {STUCK_LOSS:g} and below the bigram's, at most "
+        f"{REPEATING_SHARE:.0%} of the texts say a phrase {REPEATS} times in a row, and "
+        f"{KNOWN_SHARE:.0%} of the words are words of the training text.",
+    ]
+    if found["best_possible"]:
+        lines.append(
+            "Grammatical: sentences that a rule of the grammar can have made. Agreeing: those that "
+            "besides speak of the hero, friend, thing, ... that the text has introduced."
+        )
+    return lines
+
+
+def _samples(runs: Mapping[str, Mapping]) -> list[str]:
+    blocks = []
+    for name, found in runs.items():
+        for part in _parts(found["greedy"]):
+            blocks.append(f"## {name}, {part}")
+            for prompt, text in zip(found["prompts"], found["greedy"][part], strict=True):
+                told = f"greedy after `{prompt}`" if prompt else "greedy from the start"
+                blocks.append(_quoted(text, told))
+            blocks += [_quoted(text, "drawn") for text in found["drawn"][part][:2]]
+    return blocks
+
+
+def _quoted(text: str, how: str) -> str:
+    lines = (fill(f"> {line}", indent="> ") for line in text.splitlines() if line.strip())
+    return "\n>\n".join([f"{how}:\n", *lines]).replace(":\n\n>\n", ":\n\n", 1)

@@ -1,0 +1,61 @@
+"""The formats that a trained model is exported to, and which model each of them can hold.
+
+Free of torch: the pipeline refuses a wrong pair before anything is trained.
+"""
+
+from bitnet.common.errors import refuse
+from bitnet.config.recipe import ModelConfig
+
+# Folders that transformers reads: ternary weights packed four to a byte, or all weights in float32.
+FOLDERS = ("bitlinear", "dense")
+# GGUF files: ggml types of the layers' matrices, and of embedding and head.
+GGUF = {
+    "tq2_0": ("TQ2_0", "F16"),
+    "tq2_0_f32": ("TQ2_0", "F32"),
+    "f16": ("F16", "F16"),
+    "f32": ("F32", "F32"),
+}
+FORMATS = (*FOLDERS, *GGUF)
+PACKED = ("bitlinear", "tq2_0", "tq2_0_f32")
+
+# Weights of a block of ggml's TQ2_0 (QK_K). A packed folder keeps to it too: converters turn a
+# matrix of another width into F16 or Q4_0 with no more than a warning.
+BLOCK = 256
+
+
+def check_format(model: ModelConfig, kind: str) -> None:
+    """ValueError in one line where a model of this shape has no such form."""
+    if kind not in FORMATS:
+        raise refuse("format", kind, ", ".join(FORMATS))
+    if kind in PACKED:
+        if model.weights != "ternary":
+            raise refuse(
+                "format", kind, "dense, f16 or f32: a full-precision twin has nothing to pack"
+            )
+        for key in ("hidden_size", "intermediate_size"):
+            if (size := getattr(model, key)) % BLOCK:
+                raise refuse(
+                    key,
+                    size,
+                    f"a multiple of {BLOCK} in a packed format like {kind}; export this model as "
+                    "dense (transformers), f16 or f32 (GGUF)",
+                )
+    if kind in GGUF and model.activation != "swiglu":
+        raise refuse(
+            "activation",
+            model.activation,
+            f"swiglu in a GGUF file like {kind}: llama.cpp's Llama has no other gate; export this "
+            "model as dense or bitlinear (transformers)",
+        )
+
+
+def formats_of(model: ModelConfig) -> list[str]:
+    """All formats that can hold a model."""
+    found = []
+    for kind in FORMATS:
+        try:
+            check_format(model, kind)
+        except ValueError:
+            continue
+        found.append(kind)
+    return found

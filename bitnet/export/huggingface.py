@@ -1,0 +1,100 @@
+"""A model as a folder that transformers loads: a Llama, its BitLinear layers packed or dense."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from bitnet.common.files import whole_folder
+from bitnet.config.recipe import Recipe
+from bitnet.data.tokenizer import Tokenizer
+from bitnet.export.formats import check_format
+from bitnet.export.tokenizer import write_tokenizer
+from bitnet.export.weights import Frozen, Ternary
+
+ACTIVATIONS = {"swiglu": "silu", "relu2": "relu2"}  # as transformers names them
+# The class that divides by its scale and quantises activations to int8, a scale a token.
+BITLINEAR = {
+    "quant_method": "bitnet",
+    "linear_class": "bitlinear",
+    "quantization_mode": "offline",
+    "modules_to_not_convert": None,
+}
+
+
+def write_folder(
+    frozen: Frozen, kind: str, tokenizer: str | Path, card: str, path: str | Path
+) -> None:
+    """Write weights, config.json, generation_config.json, tokenizer and model card.
+
+    kind: bitlinear or dense. ValueError where the model has no such form.
+    """
+    check_format(frozen.recipe.model, kind)
+    tensors = packed(frozen) if kind == "bitlinear" else frozen.dense()
+    sp = Tokenizer(tokenizer).model
+    ends = {"bos_token_id": sp.bos_id(), "eos_token_id": sp.eos_id(), "pad_token_id": sp.eos_id()}
+    settings = {**llama_config(frozen.recipe), **ends}
+    if kind == "bitlinear":
+        settings["quantization_config"] = BITLINEAR
+    with whole_folder(path) as folder:
+        write_tokenizer(tokenizer, folder, frozen.recipe.training.sequence_length)
+        _write_json(folder / "config.json", settings)
+        _write_json(folder / "generation_config.json", ends)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+        ordered = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
+        save_file(ordered, folder / "model.safetensors", metadata={"format": "pt"})
+        (folder / "model.safetensors").chmod((folder / "config.json").stat().st_mode)
+
+
+def packed(frozen: Frozen) -> dict[str, np.ndarray]:
+    """All tensors, ternary ones four weights to a byte with their scale beside them."""
+    found: dict[str, np.ndarray] = {}
+    for name, tensor in frozen.tensors.items():
+        found |= packed_tensors(name, tensor) if isinstance(tensor, Ternary) else {name: tensor}
+    return found
+
+
+def llama_config(recipe: Recipe) -> dict:
+    """The shape of a model in transformers' words."""
+    c = recipe.model
+    return {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "vocab_size": c.vocab_size,
+        "hidden_size": c.hidden_size,
+        "intermediate_size": c.intermediate_size,
+        "num_hidden_layers": c.num_layers,
+        "num_attention_heads": c.num_heads,
+        "num_key_value_heads": c.num_kv_heads,
+        "head_dim": c.head_dim,
+        "hidden_act": ACTIVATIONS[c.activation],
+        "max_position_embeddings": recipe.training.sequence_length,
+        "rms_norm_eps": c.norm_eps,
+        "rope_parameters": {"rope_type": "default", "rope_theta": c.rope_theta},
+        "tie_word_embeddings": c.tie_embeddings,
+        "attention_bias": False,
+        "mlp_bias": False,
+        "dtype": "float32",
+    }
+
+
+def _write_json(path: Path, value: Mapping) -> None:
+    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def pack(codes: np.ndarray) -> np.ndarray:
+    """Codes (out, in) of -1, 0, 1 as uint8 (out / 4, in).
+
+    The rows lie in four contiguous quarters; the quarter i stands in bits 2i and 2i + 1, each code
+    one higher than it is. Source: transformers, integrations/bitnet.py, `unpack_weights`.
+    """
+    quarters = (codes + 1).astype(np.uint8).reshape(4, -1, codes.shape[1])
+    return quarters[0] | quarters[1] << 2 | quarters[2] << 4 | quarters[3] << 6
+
+
+def packed_tensors(name: str, matrix: Ternary) -> dict[str, np.ndarray]:
+    """A ternary matrix as the two tensors of a BitLinear; it divides by `weight_scale`."""
+    scale = np.asarray([1 / np.float64(matrix.scale)], dtype=np.float32)
+    return {name: pack(matrix.codes), f"{name}_scale": scale}

@@ -1,0 +1,80 @@
+"""A trained model as other software names it: transformers' Llama, its ternary weights frozen.
+
+Training keeps float32 latent weights and quantises them anew at each step. Here that is done once:
+codes, and one scale a matrix (its mean taken in float64), are what every format is made of.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bitnet.config.recipe import Recipe
+from bitnet.model.bitlinear import BitLinear
+from bitnet.model.checkpoint import open_trained, recipe_of
+from bitnet.model.quantization import ternary_codes
+
+
+@dataclass(frozen=True)
+class Ternary:
+    """A matrix of -1, 0 and 1 and the one number that it is multiplied by."""
+
+    codes: np.ndarray
+    """(out, in) int8."""
+    scale: np.float32
+
+    def dense(self) -> np.ndarray:
+        """The weights they stand for, (out, in) float32."""
+        return self.codes * self.scale
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What a run came to: its recipe, its tensors by transformers' names, its record."""
+
+    recipe: Recipe
+    tensors: Mapping[str, np.ndarray | Ternary]
+    trained: Mapping[str, Any]
+    """What training wrote beside the weights: code, data, device, environment, ..."""
+
+    def dense(self) -> dict[str, np.ndarray]:
+        """All tensors as float32."""
+        return {
+            name: tensor.dense() if isinstance(tensor, Ternary) else tensor
+            for name, tensor in self.tensors.items()
+        }
+
+
+def freeze(path: str | Path) -> Frozen:
+    """Read a run's weights; ValueError where they are damaged, or not finite (it diverged).
+
+    A fused gate and up projection is split; both halves keep the scale of the whole.
+    """
+    model, trained = open_trained(path)
+    ternary = {name for name, module in model.named_modules() if isinstance(module, BitLinear)}
+    tensors: dict[str, np.ndarray | Ternary] = {}
+    for name, parameter in model.named_parameters():
+        weight = parameter.detach()
+        if not weight.isfinite().all():
+            raise ValueError(f"{str(path)!r} cannot be exported: {name} is not finite; it diverged")
+        module = name.removesuffix(".weight")
+        if module in ternary:
+            codes, scale = ternary_codes(weight)
+            codes, scale = codes.numpy().astype(np.int8), np.float32(scale.item())
+            for part, rows in _split(module, codes).items():
+                tensors[f"{part}.weight"] = Ternary(rows, scale)
+        else:
+            for part, rows in _split(module, weight.numpy()).items():
+                tensors[f"{part}.weight"] = rows
+    return Frozen(recipe_of(trained), tensors, trained)
+
+
+def _split(module: str, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """A module's weight under transformers' name, or the two that a fused one consists of."""
+    name = module if module == "lm_head" else f"model.{module}"
+    if not name.endswith("gate_up_proj"):
+        return {name: rows}
+    gate, up = np.split(rows, 2)
+    return {name.replace("gate_up", "gate"): gate, name.replace("gate_up", "up"): up}

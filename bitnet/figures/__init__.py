@@ -1,0 +1,4 @@
+"""Figures from the tables of runs, by matplotlib.
+
+Imports verdict, evaluation, config and common. Free of torch.
+"""

@@ -1,0 +1,117 @@
+"""The rows of a study as its figures read them: checked, in order, and what they stand beside."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+from scipy.stats import gmean
+
+from bitnet.config.question import axis_of, shares_trunk, value_name
+from bitnet.config.run_names import BASE, VARIANT
+from bitnet.config.thresholds import Thresholds
+from bitnet.evaluation.metrics import COLUMNS
+from bitnet.evaluation.states import STATES, final, state, trunk_state
+from bitnet.figures.style import DASHES
+from bitnet.verdict.cells import armed
+
+# What runs of one panel share, with the optimizer.
+POINT = ["HiddenSize", "PeakLR", "Stage1WD", "Variant"]
+RUN = [*POINT, "Optimizer", "Weights", "Seed", "Arm"]
+SWITCH = "at the switch"
+COUNT_MODELS = {name: f"{name.title()}UniquePredictions" for name in ("trigram", "bigram")}
+
+
+def prepared(rows: pd.DataFrame, question: Mapping | None = None) -> pd.DataFrame:
+    """Rows run after run, with columns more, which figures are drawn by.
+
+    Diverged: true from where a run broke to its end. Arm: the value of the question's axis, with
+    its name ('Stage2WD 0' without a question). PartStep: where the arms of a seed part, the switch
+    if they share a trunk, else 0. FloorLoss: the text's own loss, NaN where rows do not say it.
+
+    Raises ValueError where the rows cannot belong to one study.
+    """
+    if missing := [column for column in COLUMNS if column not in rows]:
+        raise ValueError(f"results lack the columns {', '.join(missing)}")
+    if rows.empty:
+        raise ValueError("results hold no rows to draw")
+    if unknown := sorted(set(rows["Weights"]) - set(DASHES)):
+        raise ValueError(f"unknown Weights {unknown[0]!r}, allowed are {', '.join(DASHES)}")
+    for column in ("N", "DataHash", "VocabSize", "Blind"):
+        if len(values := sorted(rows[column].map(str).unique())) > 1:
+            raise ValueError(f"results disagree in {column}: {', '.join(values)}")
+    question = question or {}
+    axis, rows = axis_of(question), armed(rows, question)
+    name = axis.key if axis.column == VARIANT else axis.column
+    arms = [f"{name} {value_name(arm)}" if pd.notna(arm) else np.nan for arm in rows["Arm"]]
+    part = rows["SwitchStep"] * shares_trunk(question)
+    floor = rows.get("FloorLoss", np.nan)
+    rows = rows.assign(Arm=np.array(arms, dtype=object), PartStep=part, FloorLoss=floor)
+    rows = rows.sort_values([*RUN, "Step"], na_position="first", ignore_index=True)
+    broken = ~np.isfinite(rows["ValLoss"]) | (~np.isfinite(rows["Loss"]) & (rows["Step"] > 0))
+    broken |= ~(rows["UniquePredictions"] > 0)  # a bug, and it has no logarithm
+    diverged = broken.groupby([rows[column] for column in RUN], dropna=False).cummax()
+    return rows.assign(Diverged=diverged)
+
+
+def usual(rows: pd.DataFrame) -> tuple[float, float]:
+    """PeakLR and Stage1WD of a study's own protocol: those of most rows."""
+    return rows.groupby(["PeakLR", "Stage1WD"]).size().idxmax()
+
+
+def own_protocol(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the runs that follow the study's own protocol in all but optimizer and size."""
+    peak_lr, decay = usual(rows)
+    return rows[
+        (rows["PeakLR"] == peak_lr) & (rows["Stage1WD"] == decay) & (rows["Variant"] == BASE)
+    ]
+
+
+def limits(row: pd.Series, column: str, thresholds: Thresholds) -> dict[str, float]:
+    """What parts collapsed from diverse, if runs are judged by this column."""
+    values = np.array([thresholds.collapsed_below, thresholds.diverse_above])
+    if row["Blind"]:
+        shares = [thresholds.blind_collapsed_share, thresholds.blind_diverse_share]
+        values = np.array(shares) * row["TrigramPDR"]
+    judged = column == ("PDR" if row["Blind"] else "UniquePredictions")
+    return dict(zip(("collapsed <", "diverse >"), values, strict=True)) if judged else {}
+
+
+def labelled(values: dict[str, float], digits: str) -> dict[str, float]:
+    """Finite values by label, which ends in the value itself."""
+    return {f"{name} {v:{digits}}": v for name, v in values.items() if math.isfinite(v)}
+
+
+def ends(rows: pd.DataFrame, thresholds: Thresholds) -> pd.DataFrame:
+    """State and UniquePredictions (mean of the last evaluations) of every run, by When.
+
+    When is the end with one arm, and the switch if arms share a trunk: once, not once an arm.
+    """
+    found = []
+    for key, run in rows.groupby(RUN):
+        values = dict(zip(RUN, key, strict=True))
+        trunk = run[run["Step"] <= run["SwitchStep"]]
+        early = {"When": SWITCH, "State": trunk_state(run, thresholds)}
+        late = {"When": end_with(values["Arm"]), "State": state(run, thresholds)}
+        shared = [(trunk, early)] if run["PartStep"].iloc[0] else []
+        for part, own in (*shared, (run, late)):
+            count = final(part, "UniquePredictions", thresholds)
+            found.append({**values, **own, "UniquePredictions": count})
+    runs = pd.DataFrame(found).drop(columns="Arm")
+    return runs.drop_duplicates([*RUN[:-1], "When"], ignore_index=True)
+
+
+def end_with(arm: str) -> str:
+    """When, of an arm."""
+    return f"end, {arm}"
+
+
+def commonest(states: Iterable[str]) -> str:
+    """The state of most runs; of several, the first in the order of `STATES`."""
+    return max(STATES, key=list(states).count)
+
+
+def middle(runs: pd.DataFrame) -> float:
+    """Geometric mean of UniquePredictions over those of `ends` that did not diverge, if any."""
+    sound = runs[runs["State"] != "diverged"]
+    return float(gmean((runs if sound.empty else sound)["UniquePredictions"]))

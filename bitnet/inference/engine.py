@@ -1,0 +1,157 @@
+"""A trained model for reading and writing text: weights quantised once, keys and values kept.
+
+Training quantises every latent weight in every forward pass and attends over whole windows. Here
+the ternary codes are made once, and a new token is compared with what earlier ones left in the
+cache, so that a token costs one row of each matrix product instead of a window of them. The logits
+are those of `bitnet.model.transformer` up to the order of float sums.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from bitnet.common.errors import refuse
+from bitnet.model.bitlinear import BitLinear
+from bitnet.model.quantization import int8_codes, ternary_codes
+from bitnet.model.transformer import Layer, Transformer, rotate
+
+
+@dataclass
+class Cache:
+    """Keys and values of the tokens read so far, in every layer.
+
+    keys, values: (num_layers, B, num_kv_heads, context, head_dim); `length` of them are filled.
+    """
+
+    keys: torch.Tensor
+    values: torch.Tensor
+    length: int = 0
+
+
+class FrozenLinear:
+    """Linear maps of one input as a single product, ternary ones by codes that are made once.
+
+    On a CPU codes are kept and multiplied as int8: sums of whole numbers, exact where training
+    rounds, and a quarter of the memory that a token has to pass through.
+    """
+
+    def __init__(self, *linears: nn.Linear):
+        self.ternary = isinstance(linears[0], BitLinear)
+        self.sizes = [linear.out_features for linear in linears]
+        weights = [linear.weight.detach() for linear in linears]
+        if self.ternary:
+            found = [ternary_codes(weight) for weight in weights]
+            weights = [codes for codes, _ in found]
+            # One scale a matrix, repeated for its outputs: the product is scaled, not its factors
+            scales = [scale.expand(n) for (_, scale), n in zip(found, self.sizes, strict=True)]
+            self.scale = torch.cat(scales)
+        self.weight = torch.cat(weights)  # (sum of outputs, in)
+        self.as_int8 = self.ternary and self.weight.device.type == "cpu"
+        if self.as_int8:
+            self.weight = self.weight.to(torch.int8)
+
+    def __call__(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """x (..., in) to the output of each map, (..., out)."""
+        if not self.ternary:
+            return F.linear(x, self.weight).split(self.sizes, dim=-1)
+        codes, scale = int8_codes(x)
+        if self.as_int8:
+            flat = codes.to(torch.int8).flatten(0, -2)
+            product = torch._int_mm(flat, self.weight.t()).view(*codes.shape[:-1], -1)
+        else:
+            product = F.linear(codes, self.weight)
+        return (product * (scale * self.scale)).to(x.dtype).split(self.sizes, dim=-1)
+
+
+class FrozenLayer:
+    """One layer of the transformer that reads new tokens only."""
+
+    def __init__(self, layer: Layer):
+        attention, mlp = layer.self_attn, layer.mlp
+        self.heads = attention.num_heads, attention.num_kv_heads, attention.head_dim
+        self.attention_norm, self.mlp_norm = layer.input_layernorm, layer.post_attention_layernorm
+        self.qkv = FrozenLinear(attention.q_proj, attention.k_proj, attention.v_proj)
+        self.output, self.down = FrozenLinear(attention.o_proj), FrozenLinear(mlp.down_proj)
+        self.gate_up, self.activation = FrozenLinear(mlp.gate_up_proj), mlp.activation
+
+    def __call__(
+        self,
+        x: torch.Tensor,
+        rotary: tuple[torch.Tensor, torch.Tensor],
+        keys: torch.Tensor,
+        values: torch.Tensor,
+        start: int,
+    ) -> torch.Tensor:
+        """x (B, T, C) of positions from `start`; fills their places in `keys` and `values`."""
+        B, T, C = x.shape
+        heads, kv_heads, head_dim = self.heads
+        q, k, v = (
+            part.view(B, T, n, head_dim).transpose(1, 2)
+            for part, n in zip(
+                self.qkv(self.attention_norm(x)), (heads, kv_heads, kv_heads), strict=True
+            )
+        )
+        end = start + T
+        keys[:, :, start:end], values[:, :, start:end] = rotate(k, *rotary), v
+        mask = None  # a single new token may look at everything
+        if T > 1:
+            mask = torch.ones(T, end, dtype=torch.bool, device=x.device).tril(start)
+        y = F.scaled_dot_product_attention(
+            rotate(q, *rotary),
+            keys[:, :, :end],
+            values[:, :, :end],
+            attn_mask=mask,
+            enable_gqa=kv_heads != heads,
+        )
+        x = x + self.output(y.transpose(1, 2).reshape(B, T, C))[0]
+        gate, up = self.gate_up(self.mlp_norm(x))[0].chunk(2, dim=-1)
+        return x + self.down(self.activation(gate) * up)[0]
+
+
+class Inference:
+    """A trained transformer for inference; later changes of its weights do not reach this one."""
+
+    def __init__(self, model: Transformer):
+        self.config, self.context = model.config, len(model.cos)
+        self.cos, self.sin = model.cos, model.sin
+        self.embed, self.norm, self.head = model.embed_tokens, model.norm, model.lm_head
+        self.layers = [FrozenLayer(layer) for layer in model.layers]
+
+    @property
+    def device(self) -> torch.device:
+        """Where ids must lie."""
+        return self.embed.weight.device
+
+    def cache(self, batch_size: int) -> Cache:
+        """Room for `context` tokens of each sequence."""
+        c = self.config
+        shape = (c.num_layers, batch_size, c.num_kv_heads, self.context, c.head_dim)
+        return Cache(self.embed.weight.new_zeros(shape), self.embed.weight.new_zeros(shape))
+
+    @torch.inference_mode()
+    def hidden(self, ids: torch.Tensor, cache: Cache) -> torch.Tensor:
+        """Last hidden states (B, T, hidden_size) of ids (B, T) that follow what the cache holds.
+
+        ValueError where they do not fit into the context.
+        """
+        start, end = cache.length, cache.length + ids.shape[1]
+        if end > self.context:
+            raise refuse("tokens", end, f"at most the context of {self.context}")
+        x = self.embed(ids)
+        rotary = self.cos[start:end], self.sin[start:end]
+        for i, layer in enumerate(self.layers):
+            x = layer(x, rotary, cache.keys[i], cache.values[i], start)
+        cache.length = end
+        return self.norm(x)
+
+    @torch.inference_mode()
+    def logits(self, ids: torch.Tensor, cache: Cache) -> torch.Tensor:
+        """Logits (B, T, vocab_size) after each of ids (B, T)."""
+        return self.head(self.hidden(ids, cache))
+
+    @torch.inference_mode()
+    def next_logits(self, ids: torch.Tensor, cache: Cache) -> torch.Tensor:
+        """Logits (B, vocab_size) after the last of ids (B, T)."""
+        return self.head(self.hidden(ids, cache)[:, -1])

@@ -1,0 +1,4 @@
+"""Quantisers, BitLinear, the transformer, weights on disk.
+
+Imports data, config and common.
+"""

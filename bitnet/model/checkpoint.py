@@ -1,0 +1,90 @@
+"""Weights and states of a training on disk: to resume, to branch from, to open elsewhere."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from torch import nn
+
+from bitnet.common.errors import refuse
+from bitnet.common.files import damaged
+from bitnet.common.tensors import load_tensors, save_tensors
+from bitnet.config.recipe import Recipe
+from bitnet.model.transformer import Transformer
+
+LOADABLE = "weights that training wrote, like models/quick/h64_wd0.safetensors"
+
+
+def save_weights(model: nn.Module, path: str | Path, metadata: Mapping[str, Any]) -> None:
+    """float32 latent weights, without the duplicate of a tied head."""
+    save_state(dict(model.named_parameters()), path, metadata)
+
+
+def load_weights(model: nn.Module, path: str | Path) -> None:
+    """Fill a model; ValueError where the file is damaged or belongs to another shape."""
+    tensors, _ = load_state(path)
+    own = dict(model.named_parameters())
+    odd = sorted(tensors.keys() ^ own.keys())
+    odd += [name for name in own.keys() - set(odd) if tensors[name].shape != own[name].shape]
+    if odd:
+        raise ValueError(f"weights {str(path)!r} are of another model: they differ in {odd[0]}")
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(tensors[name])
+
+
+def save_state(
+    state: Mapping[str, torch.Tensor], path: str | Path, metadata: Mapping[str, Any]
+) -> None:
+    """Tensors of any device as one whole file."""
+    arrays = {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}
+    save_tensors(path, arrays, metadata)
+
+
+def load_state(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Tensors on the CPU and metadata; FileNotFoundError or ValueError as `load_tensors`."""
+    arrays, metadata = load_tensors(path)
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}, metadata
+
+
+def load_trained(path: str | Path) -> tuple[Transformer, dict[str, Any]]:
+    """A trained model on the CPU and what its training wrote about it.
+
+    ValueError in one line for a file that is no model, is damaged, or diverged in training.
+    """
+    if not Path(path).is_file():
+        raise refuse("model", str(path), f"{LOADABLE} (there is no such file)")
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            kind = (file.metadata() or {}).get("kind")
+    except (safetensors.SafetensorError, OSError):
+        raise refuse("model", str(path), LOADABLE) from None
+    if kind != '"weights"':
+        held = f"it holds {kind}" if kind else "nothing says that it is one"
+        raise refuse("model", str(path), f"{LOADABLE} ({held})")
+    tensors, metadata = load_state(path)
+    if metadata["diverged"] or not all(t.isfinite().all() for t in tensors.values()):
+        raise refuse("model", str(path), "one that did not diverge (its weights are not finite)")
+    recipe = Recipe.from_json(json.dumps(metadata["recipe"]))
+    model = Transformer(recipe.model, recipe.training.sequence_length)
+    load_weights(model, path)
+    return model.eval(), metadata
+
+
+def open_trained(path: str | Path) -> tuple[Transformer, Mapping[str, Any]]:
+    """A run's model in float32 and what was written beside it; ValueError where it is damaged."""
+    _, trained = load_state(path)
+    if trained.get("kind") != "weights":
+        raise damaged(path, f"it holds {trained.get('kind')}, not weights")
+    recipe = recipe_of(trained)
+    model = Transformer(recipe.model, recipe.training.sequence_length)
+    load_weights(model, path)
+    return model.eval(), trained
+
+
+def recipe_of(trained: Mapping[str, Any]) -> Recipe:
+    """The recipe in what training wrote beside its weights."""
+    return Recipe.from_json(json.dumps(trained["recipe"]))

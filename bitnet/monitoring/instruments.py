@@ -1,0 +1,125 @@
+"""What watches a training while it runs: anomalies with a sample, speed, memory, TensorBoard."""
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from bitnet.common.errors import refuse
+from bitnet.common.files import write_text
+from bitnet.config.recipe import Recipe
+from bitnet.config.speed import flops_per_token
+from bitnet.config.thresholds import Limits
+from bitnet.data.tokenizer import Tokenizer
+from bitnet.monitoring.anomalies import anomalies, sample
+from bitnet.training.device import describe, peak_memory
+from bitnet.training.trainer import Trainer
+
+log = logging.getLogger("bitnet")
+
+# Dense bf16 operations a second with float32 sums, from NVIDIA's data sheets; of consumer cards 512
+# a clock and multiprocessor (GA102 and AD102 white papers). The first name that fits counts.
+PEAKS = (
+    ("H100 PCIe", 756e12),
+    ("H100", 989e12),
+    ("H200", 989e12),
+    ("A100", 312e12),
+    ("L40S", 362e12),
+    ("RTX 4090", 165e12),
+    ("RTX 3090", 71e12),
+    ("RTX 3060", 25e12),
+)
+
+
+class Instruments:
+    """Called with a trainer after each evaluation; writes <output>.anomalies.jsonl."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        output: str,
+        limits: Limits,
+        tokenizer: Tokenizer | None,
+        tensorboard: bool = False,
+    ):
+        self.path, self.limits = Path(f"{output}.anomalies.jsonl"), limits
+        self.tokenizer = tokenizer
+        self.board = Board(f"{output}.tensorboard", trainer.step) if tensorboard else None
+        self.first, self.began = trainer.step, time.perf_counter()
+        self.path.unlink(missing_ok=True)
+
+    def __call__(self, trainer: Trainer) -> None:
+        seen = trainer.observations()
+        found = anomalies(seen, self.limits)
+        for one in found:
+            one["text"] = self.text(one.pop("ids"))
+        if found:
+            lines = [json.dumps(one, ensure_ascii=False, sort_keys=True) for one in found]
+            write_text(self.path, "\n".join(lines) + "\n")
+        for one in found:
+            if one["step"] == trainer.step:
+                log.warning("%(rule)s at step %(step)d: %(saw)s; it writes: %(text)s", one)
+        if self.board:
+            values = trainer.rows[-1] | self.measured(trainer)
+            self.board.write(trainer.step, values, self.text(sample(seen, -1)))
+
+    def measured(self, trainer: Trainer) -> dict[str, float]:
+        """Seconds, tokens a second, peak memory (MiB) and, where the device is known, MFU."""
+        c, seconds = trainer.recipe.training, time.perf_counter() - self.began
+        rate = (trainer.step - self.first) * c.batch_size * c.sequence_length / seconds
+        found = {
+            "seconds": round(seconds, 1),
+            "tokens_per_second": round(rate),
+            "peak_memory_mib": round(peak_memory(trainer.device) / 2**20),
+        }
+        device = describe(trainer.device)
+        share = utilisation(trainer.recipe, rate, device, trainer.ranks.count)
+        return found if share is None else found | {"mfu": round(share, 4)}
+
+    def text(self, ids: list[int]) -> str:
+        """Token ids as they read; empty where a model that diverged wrote none."""
+        ids = [token for token in ids if token >= 0]
+        return self.tokenizer.decode(ids) if self.tokenizer else str(ids)
+
+
+def utilisation(recipe: Recipe, rate: float, device: str, processes: int = 1) -> float | None:
+    """MFU at `rate` tokens a second on so many devices of a name; None where no peak is known.
+
+    Operations of forward and backward count once, whatever is computed again (Chowdhery et al.
+    2022, PaLM, appendix B).
+    """
+    for name, peak in PEAKS:
+        if name in device and "Laptop" not in device:
+            return rate * flops_per_token(recipe) / (peak * processes)
+    return None
+
+
+class Board:
+    """Writes event files to a folder; ValueError where the extra `tensorboard` is not installed."""
+
+    def __init__(self, folder: str | Path, step: int):
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            extra = "false, or true with pip install -e '.[tensorboard]'"
+            raise refuse("tensorboard", True, extra) from None
+        self.writer = SummaryWriter(str(folder), purge_step=step + 1)  # what is trained again
+
+    def write(self, step: int, values: Mapping[str, np.ndarray | float], text: str) -> None:
+        """Numbers as curves, arrays as their mean (of layers: one curve each), and a sample."""
+        for name, value in values.items():
+            value = np.asarray(value)
+            if name in PER_LAYER:
+                for layer, one in enumerate(value):
+                    self.writer.add_scalar(f"{name}/{layer}", one, step)
+            elif value.ndim == 0 or name in MEANT:
+                self.writer.add_scalar(name, value.mean(dtype=float), step)
+        self.writer.add_text("sample", text, step)
+        self.writer.flush()
+
+
+PER_LAYER = ("activation_absmax", "layer_share")
+MEANT = ("nll", "entropy")

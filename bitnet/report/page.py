@@ -1,0 +1,154 @@
+"""A study's outcome as one HTML page that needs nothing else: answer, evidence, origin."""
+
+import base64
+import io
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import plotly.io
+from jinja2 import Environment, StrictUndefined
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from bitnet.claims.evidence import Evidence
+from bitnet.claims.ledger import ledger
+from bitnet.config.question import is_original
+from bitnet.config.thresholds import Thresholds
+from bitnet.figures.draw import draw
+from bitnet.figures.rows import prepared
+from bitnet.figures.style import save
+from bitnet.figures.trajectories import QUANTITIES
+from bitnet.report.interactive import columns, curves
+from bitnet.verdict.headline import headline
+from bitnet.verdict.report import markdown
+from bitnet.verdict.wording import asked
+
+TEMPLATE = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+CURVES = {
+    "unique_predictions": "Distinct predictions of {N:,} held-out positions (log scale)",
+    "loss": "Validation loss in nats",
+}
+MECHANISM = (
+    "What weights and gradients did, a column an optimizer and kind of weights: norms, decay "
+    "beside gradient, learning rate beside weight, flips, zeros, how alike hidden states are"
+)
+
+NARROWEST = 250  # pixels of a panel: beyond what a screen holds, one scrolls
+PLOT = {"responsive": True, "displaylogo": False, "displayModeBar": False}
+
+
+def page(
+    rows: pd.DataFrame,
+    records: Mapping[str, Mapping],
+    question: Mapping,
+    thresholds: Thresholds,
+    title: str,
+) -> str:
+    """The page, of all rows of a study and the records beside their tables."""
+    study = Evidence(rows, question, thresholds)
+    shown, first = prepared(rows, question), rows.iloc[0]
+    claims = ledger({title: study} if is_original(question) else {})
+    untested = claims.loc[claims["Outcome"] == "not tested", "Claim"]
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    template = environment.from_string(TEMPLATE)
+    return template.render(
+        title=title,
+        question=asked(question),
+        answer=headline(study.cells, question, thresholds.confidence),
+        sample=(
+            f"{shown['Seed'].nunique()} seeds, {len(records)} runs, judged at N = {first['N']:,} "
+            f"held-out positions of data {first['DataHash']:.8}."
+        ),
+        script=Markup(get_plotlyjs()),
+        verdict=_sections(markdown(study.cells, question, thresholds, title)),
+        curves=[_figure(name, text, shown, thresholds) for name, text in CURVES.items()],
+        mechanism={
+            "data": _svg(rows, thresholds, title, question),
+            "caption": f"{MECHANISM}.",
+            "alt": f"{MECHANISM}, of study {title}.",
+        },
+        claims=claims[claims["Study"] != ""].to_dict("records"),
+        cost=_cost(records),
+        provenance=_provenance(records),
+        untested=list(untested),
+    )
+
+
+def _sections(text: str) -> list[Markup]:
+    """The verdict's sections as HTML, without its title and headline; the legend folded."""
+    to_html = MarkdownIt("commonmark").enable("table")
+    found = []
+    for section in text.split("\n## ")[1:]:
+        html = to_html.render(f"## {section}")
+        if section.startswith("Legend"):
+            _, body = html.split("</h2>", 1)
+            html = f"<details><summary>Legend</summary>{body}</details>"
+        found.append(Markup(html))
+    return found
+
+
+def _figure(name: str, text: str, rows: pd.DataFrame, thresholds: Thresholds) -> dict:
+    caption = text.format(**rows.iloc[0])
+    last = rows[rows["Step"] == rows["Step"].max()]
+    column = QUANTITIES[name].column
+    means = last.groupby(["Optimizer", "Weights", "Arm"])[column].mean()
+    ends = "; ".join(f"{o} {w} with {arm}: {v:.4g}" for (o, w, arm), v in means.items())
+    figure = curves(name, rows, thresholds)
+    width = NARROWEST * columns(rows)
+    html = plotly.io.to_html(
+        figure,
+        config=PLOT,
+        include_plotlyjs=False,
+        full_html=False,
+        div_id=name,
+    )
+    return {
+        "caption": caption,
+        "alt": f"{caption}. At the end: {ends}.",
+        "html": Markup(html),
+        "width": width,
+    }
+
+
+def _svg(rows: pd.DataFrame, thresholds: Thresholds, title: str, question: Mapping) -> str:
+    drawn = io.BytesIO()
+    save(draw("mechanism", rows, thresholds, title, question), drawn, "svg")
+    return base64.b64encode(drawn.getvalue()).decode()
+
+
+def _cost(records: Mapping[str, Mapping]) -> str:
+    found = list(records.values())
+    seconds = sum(record["seconds"] for record in found)
+    speed = statistics.median(record["tokens_per_second"] for record in found)
+    devices = sorted({str(record["environment"]["device"]) for record in found})
+    return (
+        f"Stage 2 of {len(found)} runs took {seconds / 60:,.1f} minutes of training on "
+        f"{', '.join(devices)}, at {speed:,.0f} tokens/s (median). Stage 1, which both arms of a "
+        "seed share, comes on top, once a seed and cell."
+    )
+
+
+def _provenance(records: Mapping[str, Mapping]) -> list[tuple[str, str]]:
+    found = list(records.values())
+
+    def all_of(*path: str) -> str:
+        values = set()
+        for value in found:
+            for key in path:
+                value = value.get(key, "-")
+            values.add(str(value))
+        return ", ".join(sorted(values))
+
+    return [
+        ("Data (sha256)", all_of("data")),
+        ("Code of training", all_of("lineage", "train", "code")),
+        ("Code of evaluation", all_of("lineage", "evaluate", "code")),
+        ("Commit", all_of("environment", "commit")),
+        ("PyTorch", all_of("environment", "torch")),
+        ("Python", all_of("environment", "python")),
+        ("Device", all_of("environment", "device")),
+        ("Text", all_of("lineage", "text", "source")),
+    ]

@@ -1,0 +1,113 @@
+"""Which device a training runs on, what is set there once, and whether it compiles."""
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+
+from bitnet.common.errors import refuse
+from bitnet.config.recipe import Recipe
+from bitnet.config.speed import step_seconds
+from bitnet.training.distributed import Ranks
+
+ALLOWED = "auto, or devices with commas between them: cpu, cuda, cuda:1, ..."
+
+# A compiler takes 17 to 32 seconds of a CPU the first time and 3 to 9 from its cache, and makes a
+# step there a tenth to a quarter shorter: a run (all its steps, whatever remains of them) of this
+# many seconds earns that back. On a GPU, where no step has been measured, that number is a guess.
+WORTH_SECONDS = 600
+COMPILERS = ("c++", "g++", "clang++")  # what torch needs to compile for a CPU
+
+
+@contextmanager
+def claim(
+    names: str, threads: int, deterministic: bool = False, ranks: Ranks | None = None
+) -> Iterator[torch.device]:
+    """Give a training one of some devices: of several it takes a free one, by lock.
+
+    names: "auto" (every CUDA device that is to be seen, else the CPU) or a list like
+    "cuda:0,cuda:1". On a CPU sums, and so bits, depend on `threads`; they are set here, and so is
+    what makes a GPU repeat its bits. Each of several processes takes a GPU of its own. ValueError
+    for a device that is not there.
+    """
+    devices = _devices(names)
+    ranks = ranks or Ranks()
+    if 1 <= sum(device.type == "cuda" for device in devices) < ranks.count:
+        raise refuse("processes", ranks.count, f"at most {len(devices)}, the devices {names} has")
+    torch.set_num_threads(threads)
+    # Weights and moments of a collapsed model shrink below 1e-38, where a CPU is ten times slower.
+    torch.set_flush_denormal(True)
+    if deterministic:
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS reads it at its first call
+        torch.use_deterministic_algorithms(True)
+    lock, device = _free(list(enumerate(devices)), ranks)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    try:
+        yield device
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def _devices(names: str) -> list[torch.device]:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if names == "auto":
+        return [torch.device("cuda", i) for i in range(count)] or [torch.device("cpu")]
+    devices = []
+    for name in names.split(","):
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+            raise refuse("device", name, ALLOWED)
+        device = torch.device(name)
+        if device.type == "cuda" and (device.index or 0) >= count:
+            raise refuse("device", name, f"cpu: {count} CUDA devices are to be seen here")
+        devices.append(device)
+    return devices
+
+
+def _free(
+    places: list[tuple[int, torch.device]], ranks: Ranks
+) -> tuple[FileLock | None, torch.device]:
+    """A device that no other training has locked; the first, shared, where all are."""
+    own = places[ranks.rank :: ranks.count] or places  # no two processes look at the same GPU
+    for place, device in own if len(places) > 1 else []:
+        name = f"bitnet-{os.getuid()}-{place}-{str(device).replace(':', '')}.lock"
+        lock = FileLock(Path(tempfile.gettempdir()) / name)
+        try:
+            return lock.acquire(timeout=0).lock, device
+        except Timeout:
+            continue
+    return None, own[0][1]
+
+
+def peak_memory(device: torch.device) -> int:
+    """Most bytes that this process has held so far: of a GPU's memory, or of the machine's."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    import resource  # which Windows has not
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def describe(device: torch.device) -> str:
+    """Name of a device for the record."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def compiles(recipe: Recipe, device: torch.device) -> bool:
+    """Whether a run on a device is compiled: as its recipe says, or by its length."""
+    c = recipe.training
+    if c.compile is not None:
+        return c.compile
+    gpu = device.type == "cuda"
+    if not gpu and not any(map(shutil.which, (os.environ.get("CXX", ""), *COMPILERS))):
+        return False
+    return c.steps * step_seconds(recipe, gpu) >= WORTH_SECONDS

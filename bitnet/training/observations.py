@@ -1,0 +1,167 @@
+"""What training records at the probe, before anyone interprets it: predictions, health of
+weights and layers, and how the model goes on from held-out text.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from bitnet.inference.engine import Inference
+from bitnet.inference.sampling import Sampling, complete
+from bitnet.model.quantization import ternary_codes
+from bitnet.model.transformer import Transformer, linear_weights, parameter_groups
+
+LOGITS_AT_ONCE = 2**22  # elements of a chunk of logits: 16 MB in float32
+LEGACY_CONTEXTS, LEGACY_LENGTH = 20, 8  # of random ids: what the original script counted over
+THRESHOLD, NEAR = 0.5, 0.1  # of |w| / mean|w|, where a weight rounds to 0 or 1
+
+PROMPT, LENGTH = 16, 48  # tokens read, and tokens written behind them
+DRAWN = 1  # row of the texts that are drawn at temperature 1; 0 is greedy
+
+
+@torch.no_grad()
+def observe(model: nn.Module, windows: torch.Tensor, positions: int) -> dict[str, np.ndarray]:
+    """Read a model at the probe's windows (count, length + 1).
+
+    Returns prediction (N,) argmax ids, nll (N,) nats and entropy (N,) nats of each predicted
+    distribution, mean_entropy () nats of the mean predicted distribution, and hidden_cosine (), the
+    mean cosine of two positions' last hidden states; N = positions. Logits are taken in float32,
+    means in float64. legacy_prediction (20,) is what random contexts are followed by, and of each
+    layer there is what `activations.Layers` found.
+    """
+    vocab_size = model.config.vocab_size
+    per_chunk = max(1, LOGITS_AT_ONCE // (vocab_size * (windows.shape[1] - 1)))
+    seen: dict[str, list] = {"prediction": [], "nll": [], "entropy": []}
+    total = torch.zeros(vocab_size, dtype=torch.float64, device=windows.device)
+    direction = torch.zeros(model.config.hidden_size, dtype=torch.float64, device=windows.device)
+    left = positions
+    layers = Layers(model)
+    for chunk in windows.split(per_chunk):
+        with layers:
+            hidden = model.hidden(chunk[:, :-1]).flatten(0, 1)[:left]  # (n, C)
+        logits = model.lm_head(hidden).float()  # (n, V)
+        targets = chunk[:, 1:].flatten()[:left]
+        log_p = F.log_softmax(logits, dim=-1)
+        p = log_p.exp()
+        seen["prediction"].append(logits.argmax(dim=-1))
+        seen["nll"].append(F.nll_loss(log_p, targets, reduction="none"))
+        seen["entropy"].append(-(p * log_p).sum(dim=-1))
+        total += p.sum(dim=0, dtype=torch.float64)
+        direction += F.normalize(hidden.double(), dim=-1).sum(dim=0)
+        left -= len(targets)
+    mean = total / positions
+    contexts = legacy_contexts(vocab_size)[:, : windows.shape[1] - 1].to(windows.device)
+    return {
+        **layers.found(),
+        **{key: torch.cat(parts).cpu().numpy() for key, parts in seen.items()},
+        "mean_entropy": torch.special.entr(mean).sum().cpu().numpy(),
+        "hidden_cosine": mean_cosine(direction, positions).cpu().numpy(),
+        "legacy_prediction": model(contexts)[:, -1].argmax(dim=-1).cpu().numpy(),
+    }
+
+
+def legacy_contexts(vocab_size: int) -> torch.Tensor:
+    """Random contexts (20, 8), the same for every model of a vocabulary."""
+    rng = np.random.Generator(np.random.Philox(key=[LEGACY_CONTEXTS, LEGACY_LENGTH]))
+    ids = rng.integers(0, vocab_size, size=(LEGACY_CONTEXTS, LEGACY_LENGTH))
+    return torch.from_numpy(ids)
+
+
+def mean_cosine(direction: torch.Tensor, count: int) -> torch.Tensor:
+    """Mean over all pairs of `count` unit vectors, from their sum (C,)."""
+    return (direction.square().sum() - count) / (count * (count - 1))
+
+
+@torch.no_grad()
+def codes(model: nn.Module) -> torch.Tensor:
+    """Ternary values of all weights inside the layers, flat int8."""
+    return torch.cat([ternary_codes(w)[0].to(torch.int8).flatten() for w in linear_weights(model)])
+
+
+@torch.no_grad()
+def health(model: nn.Module) -> dict[str, float]:
+    """Norms of embed, head and linear weights, mean |w| of these, rms of the norms' gains.
+
+    For a ternary model zero_share and near_threshold (share of weights within 0.1 mean|w| of where
+    they round to another value) too; a full-precision twin's are NaN: nothing makes it ternary.
+    """
+    weights, gains = linear_weights(model), parameter_groups(model)["gain"]
+    count = sum(w.numel() for w in weights)
+    ternary = model.config.weights == "ternary"
+    near = sum(_near_threshold(w) for w in weights) / count if ternary else float("nan")
+    return {
+        "zero_share": (codes(model) == 0).double().mean().item() if ternary else float("nan"),
+        "near_threshold": near,
+        "abs_mean": sum(w.abs().sum(dtype=torch.float64).item() for w in weights) / count,
+        "weight_norm": _norm(weights),
+        "embed_norm": _norm([model.embed_tokens.weight]),
+        "head_norm": _norm([model.lm_head.weight]),
+        "gain": _norm(gains) / sum(g.numel() for g in gains) ** 0.5,
+    }
+
+
+def _near_threshold(weight: torch.Tensor) -> int:
+    relative = weight.abs() / ternary_codes(weight)[1]
+    return int(((relative - THRESHOLD).abs() < NEAR).sum())
+
+
+def _norm(tensors: list[torch.Tensor]) -> float:
+    return sum(t.double().square().sum().item() for t in tensors) ** 0.5
+
+
+class Layers:
+    """Watches the layers of a model inside a `with` block; nothing in it waits for the device."""
+
+    def __init__(self, model: nn.Module):
+        self.layers, device = model.layers, model.embed_tokens.weight.device
+        self.largest = torch.zeros(len(self.layers), device=device)
+        self.added = torch.zeros(len(self.layers), dtype=torch.float64, device=device)
+        self.passed = torch.zeros_like(self.added)
+
+    def __enter__(self) -> "Layers":
+        self.handles = [layer.register_forward_hook(self._see) for layer in self.layers]
+        self.places = {layer: i for i, layer in enumerate(self.layers)}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    def _see(self, layer: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
+        i, x = self.places[layer], inputs[0]
+        largest = torch.maximum(output.amax(), -output.amin())
+        self.largest[i] = torch.maximum(self.largest[i], largest)
+        self.added[i] += (output - x).square().sum(dtype=torch.float64)
+        self.passed[i] += x.square().sum(dtype=torch.float64)
+
+    def found(self) -> dict[str, np.ndarray]:
+        """Of each layer (L,): activation_absmax, the largest |value| it passes on, and layer_share.
+
+        layer_share is the root mean square of what a layer adds to the residual stream over that
+        of what it was given: 0 for a layer that does nothing.
+        """
+        share = (self.added / self.passed).sqrt()
+        return {
+            "activation_absmax": self.largest.cpu().numpy(),
+            "layer_share": share.cpu().numpy(),
+        }
+
+
+def continuations(model: Transformer, windows: torch.Tensor, count: int, seed: int) -> np.ndarray:
+    """Token ids (2, count, PROMPT + LENGTH) int32: greedy, then drawn, from windows (N, T + 1).
+
+    The prompts are the beginnings of windows that lie far apart; a text goes on past the end of a
+    document. -1 all over for a model whose logits are not finite.
+    """
+    places = torch.linspace(0, len(windows) - 1, count).long()
+    prompts = windows[places, :PROMPT]
+    frozen, found = Inference(model), []
+    try:
+        for temperature in (0.0, 1.0):
+            chance = Sampling(temperature=temperature, seed=seed)
+            written = complete(frozen, prompts, chance, LENGTH, [])
+            found.append(np.hstack([prompts.cpu().numpy(), np.array(written)]))
+    except ValueError:
+        return np.full((2, count, prompts.shape[1] + LENGTH), -1, dtype=np.int32)
+    return np.array(found, dtype=np.int32)

@@ -1,0 +1,216 @@
+"""Cells of a study: its runs reduced to states (one a run) and paired differences (one a seed).
+
+A cell is all that runs have in common but their seed and their arm: size, peak LR, Stage-1 WD,
+variant, optimizer, weights. Its unit is the seed: both arms of one (treatment and control of
+the question) share it, and with Stage-2 WD a trunk too, so their difference is paired.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from bitnet.config.question import (
+    COUNT,
+    RATIOS,
+    STAGE2,
+    Metric,
+    arm_name,
+    axis_of,
+    metric_of,
+    shares_trunk,
+)
+from bitnet.config.run_names import BASE, VARIANT, spell_number
+from bitnet.config.thresholds import Thresholds
+from bitnet.evaluation.metrics import COLUMNS
+from bitnet.evaluation.states import final, state, trunk_state
+
+CELL = ["HiddenSize", "PeakLR", "Stage1WD", "Variant", "Optimizer", "Weights"]
+AGREE = ["N", "VocabSize", "DataHash", "Blind"]  # what every row of a table must share
+DATA = [*AGREE, "UniqueTargets", "UnigramLoss", "BigramLoss", "TrigramLoss"]
+DATA += ["BigramUniquePredictions", "TrigramUniquePredictions", "TrigramPDR"]
+EFFECTS = ["UniquePredictions", "PDR", "ValLoss"]
+TERNARY = "ternary"
+
+
+@dataclass
+class Cell:
+    """The runs of one cell, reduced to states (one a run) and paired differences (one a seed)."""
+
+    key: tuple
+    trunk: list[str]
+    """States at the switch: of the trunks or, where arms share none, of the runs of both."""
+    control: pd.DataFrame
+    treatment: pd.DataFrame
+    deltas: pd.DataFrame
+    """Index: the seeds that can be compared; columns: `effects` (ln, ln, nats, as recorded)."""
+    data: dict
+    notes: list[str] = field(default_factory=list)
+    question: Mapping = field(default_factory=dict)
+
+    @property
+    def metric(self) -> Metric:
+        """What the question is decided by."""
+        return metric_of(self.question)
+
+    @property
+    def primary(self) -> str:
+        """Counts mean nothing on a blind corpus (its bigram predicts under 100 tokens)."""
+        blind = self.data["Blind"] and self.metric.column == COUNT
+        return "PDR" if blind else self.metric.column
+
+    @property
+    def before(self) -> list[str]:
+        """States of what the treatment is up against: trunks, or the runs of the control."""
+        return self.trunk if shares_trunk(self.question) else list(self.control["State"])
+
+
+def checked(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows in one order, whatever order they came in; refused where they do not fit together."""
+    if missing := [column for column in COLUMNS if column not in rows]:
+        raise ValueError(f"results lack the columns {', '.join(missing)}")
+    if rows.empty:
+        raise ValueError("results hold no rows to judge")
+    for column in AGREE:
+        if len(values := sorted(rows[column].map(str).unique())) > 1:
+            raise ValueError(f"results disagree in {column}: {', '.join(values)}")
+    run = [*CELL, "Seed", "Stage2WD"]
+    if unnamed := [column for column in [*CELL, "Seed"] if rows[column].isna().any()]:
+        raise ValueError(f"results have rows without {', '.join(unnamed)}")
+    twice = rows[rows.duplicated([*run, "Step"])]
+    if len(twice):
+        name = ", ".join(f"{column} {twice.iloc[0][column]}" for column in [*run, "Step"])
+        raise ValueError(f"results hold two rows of one run and step: {name}")
+    return rows.sort_values([*run, "Step"], na_position="first", ignore_index=True)
+
+
+def effects(question: Mapping) -> list[str]:
+    """Columns that the arms are compared in."""
+    return list(dict.fromkeys([*EFFECTS, metric_of(question).column]))
+
+
+def make_cell(key: tuple, rows: pd.DataFrame, thresholds: Thresholds, question: Mapping) -> Cell:
+    """The runs of one cell, `armed`; ValueError where the arms of a seed end at different steps."""
+    parts = [of_arm(rows, question[arm]) for arm in ("control", "treatment")]
+    control, treatment = (_arm(part, effects(question), thresholds) for part in parts)
+    shared = shares_trunk(question)
+    # Arms repeat their trunk's rows: keep each step once, the trunk's own file first.
+    trunk = [
+        trunk_state(run.drop_duplicates("Step"), thresholds)
+        for part in ([rows] if shared else parts)
+        for _, run in part.groupby("Seed")
+    ]
+    data = rows.iloc[0][DATA].to_dict()
+    cell = Cell(key, trunk, control, treatment, pd.DataFrame(), data, question=question)
+    _pair(cell, thresholds)
+    if not shared:
+        return cell
+    before = rows[rows["Step"] <= rows["SwitchStep"]]
+    if (before.groupby(["Seed", "Step"])["ValLoss"].nunique() > 1).any():
+        cell.notes.append("arms differ before the switch: not one trunk")
+    return cell
+
+
+def _arm(rows: pd.DataFrame, effects: Sequence[str], thresholds: Thresholds) -> pd.DataFrame:
+    """State, end values and last step of each run of one arm; index: Seed."""
+    runs = {
+        seed: {
+            "State": state(run, thresholds),
+            **{column: final(run, column, thresholds) for column in effects},
+            "LastStep": run["Step"].max(),
+        }
+        for seed, run in rows.groupby("Seed")
+    }
+    columns = ["State", *effects, "LastStep"]
+    return pd.DataFrame.from_dict(runs, orient="index", columns=columns)
+
+
+def sound(arm: pd.DataFrame) -> pd.DataFrame:
+    """Runs that can be compared: neither invalid nor diverged."""
+    return arm[~arm["State"].isin(["invalid", "diverged"])]
+
+
+def _pair(cell: Cell, thresholds: Thresholds) -> None:
+    """Differences of the seeds that have two sound arms, and notes on those that have not."""
+    arms = {arm_name(cell.question, arm): getattr(cell, arm) for arm in ("treatment", "control")}
+    seeds = sorted({seed for arm in arms.values() for seed in arm.index})
+    for name, arm in arms.items():
+        if arm.empty:
+            cell.notes.append(f"no run with {name}")
+            continue
+        absent = [str(seed) for seed in seeds if seed not in arm.index]
+        cell.notes += [f"no {name} for seed {', '.join(absent)}"] if absent else []
+        for seed, bad in arm.loc[~arm.index.isin(sound(arm).index), "State"].items():
+            cell.notes.append(f"seed {seed} left out ({name} {bad})")
+    treatment, control = (sound(arm) for arm in arms.values())
+    shared = treatment.index.intersection(control.index).sort_values()
+    treatment, control = treatment.loc[shared], control.loc[shared]
+    if len(uneven := shared[treatment["LastStep"] != control["LastStep"]]):
+        ends = f"{treatment['LastStep'][uneven[0]]} and {control['LastStep'][uneven[0]]}"
+        name = "/".join(map(str, cell.key))
+        raise ValueError(f"cell {name}, seed {uneven[0]}: arms end at different steps, {ends}")
+    cell.deltas = pd.DataFrame(
+        {
+            name: _measured(treatment[name]) - _measured(control[name])
+            for name in effects(cell.question)
+        }
+    )
+    if len(shared) < thresholds.no_verdict_under:
+        cell.notes.append(f"no verdict under {thresholds.no_verdict_under} seeds ({len(shared)})")
+    elif len(shared) < thresholds.few_seeds:
+        cell.notes.append(f"few seeds ({len(shared)})")
+    if cell.data["Blind"]:
+        cell.notes.append("blind corpus: ln PDR is the primary effect")
+
+
+def _measured(values: pd.Series) -> pd.Series:
+    return np.log(values.astype(float)) if values.name in RATIOS else values.astype(float)
+
+
+def with_twin(cell: Cell, cells: Sequence[Cell]) -> tuple[pd.Series, pd.Series] | None:
+    """Primary differences of a ternary cell and of its twin, of the seeds that both have."""
+    twins = [c for c in cells if c.key[:-1] == cell.key[:-1] and c.key[-1] != TERNARY]
+    if cell.key[-1] != TERNARY or len(twins) != 1:
+        return None
+    own, other = (c.deltas[cell.primary] for c in (cell, twins[0]))
+    shared = own.index.intersection(other.index)
+    return own[shared], other[shared]
+
+
+def armed(rows: pd.DataFrame, question: Mapping) -> pd.DataFrame:
+    """Rows with `Arm`, the value of the question's axis; elsewhere all say what the control says.
+
+    So the runs of a cell differ in seed and arm alone, and a cell is named like its control. Where
+    the axis is another than Stage-2 weight decay, runs whose Stage-2 weight decay is not the
+    headline's are a variant.
+    """
+    axis = axis_of(question)
+    if axis.key == STAGE2:
+        return rows.assign(Arm=rows["Stage2WD"])
+    rows = rows[rows["Stage2WD"].notna()]  # a trunk's own table is none of a run
+    if axis.column == VARIANT:
+        found = {name: _split(name, axis, question["default"]) for name in rows[VARIANT].unique()}
+        arms, names = (rows[VARIANT].map({k: v[i] for k, v in found.items()}) for i in (0, 1))
+        rows = rows.assign(Arm=arms, Variant=names)
+    else:
+        rows = rows.assign(Arm=rows[axis.column], **{axis.column: question["control"]})
+    other = ~np.isclose(rows["Stage2WD"], question["headline"][STAGE2])
+    decays = "_wd" + rows["Stage2WD"].map(spell_number)
+    named = (rows[VARIANT] + decays).str.removeprefix(f"{BASE}_")
+    return rows.assign(Variant=rows[VARIANT].mask(other, named))
+
+
+def of_arm(rows: pd.DataFrame, value: float | str | bool) -> pd.DataFrame:
+    """Rows of one arm of those that are `armed`."""
+    arms = rows["Arm"]
+    same = arms == value if isinstance(value, str | bool) else np.isclose(arms, value)
+    return rows[same]
+
+
+def _split(variant: str, axis, default) -> tuple:
+    """The value of an axis in a variant's name, and the name without it."""
+    parts = {part: axis.read(part) for part in variant.split("_")}
+    value = next((value for value in parts.values() if value is not None), default)
+    others = [part for part, value in parts.items() if value is None]
+    return value, "_".join(others) or BASE

@@ -1,0 +1,112 @@
+"""The answer in two sentences, from the table that `bitnet.verdict.rule.judge` made."""
+
+import math
+from collections.abc import Mapping
+
+import pandas as pd
+
+from bitnet.common.markdown import number
+from bitnet.config.question import COUNT, RATIOS, arm_name, axis_of, metric_of, shares_trunk
+from bitnet.config.thresholds import Thresholds
+from bitnet.verdict.cells import TERNARY
+from bitnet.verdict.wording import lead
+
+TERNARY_LEADS = {
+    "yes": "It is about ternary",
+    "no": "It is not about ternary",
+    "undecided": "Whether it is about ternary is undecided",
+    "n.a.": "Nothing here tells whether it is about ternary",
+}
+
+
+def headline(
+    cells: pd.DataFrame, question: Mapping, confidence: float = Thresholds.confidence
+) -> str:
+    """Two sentences: did the treatment do what is asked here, and is it about ternary?"""
+    chosen = cells[cells["Headline"]]
+    if chosen.empty:
+        name = ", ".join(f"{key} {value}" for key, value in question["headline"].items())
+        return f"{lead('no verdict', question)}: no runs of the headline cell ({name})."
+    row = chosen.iloc[0]
+    name = f"hidden {row['HiddenSize']}, {row['Optimizer']}, {row['Weights']}"
+    ends = [
+        f"{row[f'{arm}States']} with {arm_name(question, arm.lower())}"
+        f"{_level_words(row, arm, metric_of(question).column)}"
+        for arm in ("Treatment", "Control")
+        if row[f"{arm}States"]
+    ]
+    units = "seeds" if shares_trunk(question) else "runs of both arms"
+    first = (
+        f"{lead(row['Outcome'], question)} ({name}; outcome: {row['Outcome']}): {units} were "
+        f"{row['TrunkStates']} at the switch and ended {' and '.join(ends) or 'unseen'}"
+        f"{_effect_words(row, confidence)}."
+    )
+    if axis_of(question).key == "weights":
+        return first
+    return f"{first} {_ternary_words(cells, row)}."
+
+
+def _level_words(row: Mapping, arm: str, metric: str) -> str:
+    """What an arm ended with, on average."""
+    if metric == COUNT:
+        count = row[f"{arm}Unique"]
+        return f" ({count:.1f} distinct predictions of {row['N']:,} on average)" * _known(count)
+    value = row[f"{arm}{metric}"]
+    return f" ({metric} {number(value, '.4g')} on average)" * _known(value)
+
+
+def _known(value: float) -> bool:
+    return math.isfinite(value)
+
+
+def _effect_words(row: Mapping, confidence: float) -> str:
+    mean, low, high = primary(row)
+    if not _known(mean):
+        return ""
+    style = style_of(row["Primary"])
+    interval = f", {confidence:.0%} interval {low:{style}} to {high:{style}}" * _known(low)
+    return f"; {kind(row['Primary'])} {mean:{style}}{interval}, over {row['Seeds']} seeds"
+
+
+def _ternary_words(cells: pd.DataFrame, row: Mapping) -> str:
+    """The headline cell beside its twin and beside the other optimizers."""
+    point = ["HiddenSize", "PeakLR", "Stage1WD", "Variant"]
+    same = (cells[point] == row[point]).all(axis=1)
+    weights, optimizer = cells["Weights"] == row["Weights"], cells["Optimizer"] == row["Optimizer"]
+    beside = [
+        f"the twin ({other['Optimizer']}, {other['Weights']}): {_outcome_words(other)}"
+        for _, other in cells[same & optimizer & ~weights].iterrows()
+        if TERNARY in (row["Weights"], other["Weights"])
+    ] + [
+        f"with {other['Optimizer']}: {_outcome_words(other)}"
+        for _, other in cells[same & weights & ~optimizer].iterrows()
+    ]
+    return "; ".join([TERNARY_LEADS[row["TernarySpecific"]], *beside])
+
+
+def _outcome_words(row: Mapping) -> str:
+    mean, name = primary(row)[0], row["Primary"]
+    word = "ratio" if name in RATIOS else kind(name)
+    return row["Outcome"] + f", {word} {mean:{style_of(name)}}" * _known(mean)
+
+
+def primary(row: Mapping) -> tuple[float, float, float]:
+    """How the arms differ in the effect that decides, with its interval."""
+    return difference(row, row["Primary"])
+
+
+def difference(row: Mapping, effect: str) -> tuple[float, float, float]:
+    """Ratio of the arms with its interval, from logarithms; else their difference as it is."""
+    values = [row[f"Delta{effect}{end}"] for end in ("", "Low", "High")]
+    return tuple(map(math.exp, values) if effect in RATIOS else values)
+
+
+def kind(effect: str) -> str:
+    """What `difference` is called."""
+    ratios = {COUNT: "ratio of counts", "PDR": "ratio of PDR"}
+    return ratios.get(effect, f"Δ{effect}")
+
+
+def style_of(effect: str) -> str:
+    """How it is written."""
+    return ".2f" if effect in RATIOS else "+.3g"

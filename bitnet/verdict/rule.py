@@ -1,0 +1,154 @@
+"""What the runs of a study together say: paired tests over seeds, one outcome a cell.
+
+The rule was written down before the runs; the legend of every verdict states it. Differences are
+treatment - control, of natural logarithms for diversity, of nats for loss, and of any other metric
+that a question names in its own unit.
+
+    cells = judge(rows, Thresholds(), {"treatment": 0.0, "control": 0.05, "headline": {...}})
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from bitnet.config.question import RATIOS, STAGE2, shares_trunk
+from bitnet.config.run_names import AXES, BASE, VARIANT
+from bitnet.config.thresholds import Thresholds
+from bitnet.evaluation.states import share, tally
+from bitnet.verdict.cells import (
+    CELL,
+    EFFECTS,
+    Cell,
+    armed,
+    checked,
+    effects,
+    make_cell,
+    sound,
+    with_twin,
+)
+from bitnet.verdict.statistics import Effect, corrected, effect
+from bitnet.verdict.wording import named
+
+
+def judge(rows: pd.DataFrame, thresholds: Thresholds, question: Mapping) -> pd.DataFrame:
+    """One row a cell: states, paired effects, outcome.
+
+    rows: the CSVs of all runs of a study, concatenated in any order.
+    question: {"treatment": WD, "control": WD, "headline": {"hidden_size", "optimizer",
+        "weights" and, where a study varies it, "peak_lr"}}, or as `bitnet.config.question` has it.
+    P is uncorrected. HolmP, which decides the outcome, is P itself for the headline cell and
+    Holm-corrected among all others. P, TostP, Detectable belong to the effect named in Primary.
+    Raises ValueError where rows cannot belong to one study or the headline is not one cell.
+    """
+    rows = armed(checked(rows), question)
+    cells = [make_cell(key, group, thresholds, question) for key, group in rows.groupby(CELL)]
+    table = pd.DataFrame([_row(cell, cells, thresholds) for cell in cells])
+    table["Headline"] = is_headline(table, question)
+    table["HolmP"] = corrected(table["P"], table["Headline"])
+    table["Outcome"] = [
+        named(outcome(cell, row, thresholds), question)
+        for cell, row in zip(cells, table.to_dict("records"), strict=True)
+    ]
+    return table
+
+
+def outcome(cell: Cell, row: Mapping, thresholds: Thresholds) -> str:
+    """Outcome of a cell, first match wins; `row` is its row of the verdict's table."""
+    if row["Seeds"] < thresholds.no_verdict_under:
+        return "no verdict"
+    alpha, worth = 1 - thresholds.confidence, cell.metric.bound(thresholds)
+    mean, significant = cell.metric.sign * row[f"Delta{cell.primary}"], row["HolmP"] < alpha
+    above, below = significant and mean > 0, significant and mean < 0
+    was_collapsed = share(cell.before, "collapsed") > 0.5
+    treated = share(cell.treatment["State"], "diverse")
+    controlled = share(cell.control["State"], "diverse")
+    if below and mean < -worth:
+        return "harmful"
+    if was_collapsed and treated > 0.5 and controlled < 0.5 and above:
+        return "fixed"
+    if was_collapsed and treated > 0.5 and controlled > 0.5:
+        return "recovers either way"
+    if row["TostP"] < alpha and row["TostValLossP"] < alpha:
+        return "no effect" if was_collapsed else "no effect (nothing to fix)"
+    return "helps" if above and mean > worth else "inconclusive"
+
+
+def ternary_specific(cell: Cell, cells: Sequence[Cell], thresholds: Thresholds) -> str:
+    """Whether the effect belongs to ternary weights: yes, no, undecided; n.a. without a twin."""
+    pair = with_twin(cell, cells)
+    if pair is None:
+        return "n.a."
+    own, gaps = pair[0].mean(), pair[0] - pair[1]
+    gap = effect(gaps, cell.metric.bound(thresholds), thresholds.confidence)
+    if gap.n < thresholds.no_verdict_under:
+        return "undecided"
+    alpha = 1 - thresholds.confidence
+    if gap.p < alpha and gap.mean * own > 0 and abs(gap.mean) >= abs(own) / 2:
+        return "yes"
+    return "no" if gap.tost < alpha else "undecided"
+
+
+def confidence(cell: Cell, primary: Effect, thresholds: Thresholds) -> str:
+    """High, Medium or Low: of three conditions hold all, two, or fewer (or there is no verdict).
+
+    Enough seeds; all runs of each arm in one state, and all trunks that arms share; an interval
+    that is wholly inside or wholly outside what counts as equal.
+    """
+    worth = cell.metric.bound(thresholds)
+    parts = [list(cell.control["State"]), list(cell.treatment["State"])]
+    parts += [cell.trunk] * shares_trunk(cell.question)
+    agree = (max(share(states, name) for name in states) == 1 for states in parts if states)
+    low, high = primary.low, primary.high
+    held = [
+        primary.n >= thresholds.few_seeds,
+        all(agree),
+        low > worth or high < -worth or -worth < low <= high < worth,
+    ]
+    points = sum(held) if primary.n >= thresholds.no_verdict_under else 0
+    return {3: "High", 2: "Medium"}.get(points, "Low")
+
+
+def is_headline(cells: pd.DataFrame, question: Mapping) -> pd.Series:
+    """Which cell the question is about; none where it has no runs."""
+    names = {axis.key: axis.column for axis in AXES if axis.column in CELL} | {"variant": VARIANT}
+    wanted = {"variant": BASE, **question["headline"]}
+    chosen = pd.Series(True, index=cells.index)
+    wanted.pop(STAGE2, None)  # other values of it are variants
+    for name, value in wanted.items():
+        if name not in names:
+            raise ValueError(f"headline: unknown key {name!r}, allowed are {', '.join(names)}")
+        chosen &= cells[names[name]] == value
+    if chosen.sum() > 1:
+        labels = ["/".join(map(str, key)) for key in cells.loc[chosen, CELL].itertuples(False)]
+        raise ValueError(f"headline {dict(wanted)} fits {len(labels)} cells: {', '.join(labels)}")
+    return chosen
+
+
+def _row(cell: Cell, cells: Sequence[Cell], thresholds: Thresholds) -> dict:
+    bounds = dict.fromkeys(RATIOS, math.log(thresholds.equivalence_ratio))
+    bounds |= {"ValLoss": thresholds.equivalence_loss}
+    primary_bound = cell.metric.bound(thresholds)
+    found = {
+        name: effect(cell.deltas[name], bounds.get(name, primary_bound), thresholds.confidence)
+        for name in effects(cell.question)
+    }
+    primary = effect(cell.deltas[cell.primary], primary_bound, thresholds.confidence)
+    extra = [name for name in found if name not in EFFECTS]
+    row = dict(zip(CELL, cell.key, strict=True))
+    row |= {"Headline": False, "Outcome": "", "Seeds": primary.n}  # judge fills in the first two
+    row |= {"TrunkStates": tally(cell.trunk)}
+    for name, arm in (("Control", cell.control), ("Treatment", cell.treatment)):
+        row[f"{name}States"] = tally(arm["State"])
+        row[f"{name}Unique"] = sound(arm)["UniquePredictions"].mean()
+        row[f"{name}ValLoss"] = sound(arm)["ValLoss"].mean()
+        row |= {f"{name}{column}": sound(arm)[column].mean() for column in extra}
+    row["Primary"] = cell.primary
+    for name, seen in found.items():
+        row |= {f"Delta{name}": seen.mean}
+        row |= {f"Delta{name}Low": seen.low, f"Delta{name}High": seen.high}
+    row |= {"P": primary.p, "HolmP": math.nan, "TostP": primary.tost}
+    row |= {"TostValLossP": found["ValLoss"].tost, "Detectable": primary.detectable}
+    row["TernarySpecific"] = ternary_specific(cell, cells, thresholds)
+    row["Confidence"] = confidence(cell, primary, thresholds)
+    return row | {"Note": "; ".join(cell.notes)} | cell.data

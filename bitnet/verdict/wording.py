@@ -1,0 +1,102 @@
+"""What outcomes are called, what they mean and how a headline says them, as the question has it.
+
+Numbers and names are filled in: {change} is 'Stage-2 WD 0 instead of 0.05', {t} and {c} are the
+arms, {metric} is what they are compared by.
+"""
+
+from collections.abc import Mapping
+
+from bitnet.config.question import COUNT, arm_name, change, metric_of, shares_trunk
+
+# Arms that share no trunk cannot be said to be fixed: the control shows what would have been.
+PREVENTS = {
+    "fixed": "prevented",
+    "no effect (nothing to fix)": "no effect (nothing to prevent)",
+}
+
+MEANINGS = {
+    "no verdict": "too few seeds that can be compared",
+    "harmful": "{t} gives less diverse predictions than {c}, by more than the equivalence ratio",
+    "fixed": "most trunks collapsed, most runs diverse with {t}, few with {c}, {t} above {c}",
+    "recovers either way": "most trunks collapsed, most runs of both arms diverse",
+    "no effect": "diversity and loss of the arms are equivalent (both TOSTs pass)",
+    "no effect (nothing to fix)": "the same, where most trunks had not collapsed",
+    "helps": "{t} gives more diverse predictions, by more than the equivalence ratio, but no fix",
+    "inconclusive": "none of these is shown",
+}
+MEANINGS_APART = {
+    "prevented": "most runs with {c} ended collapsed, most with {t} diverse, {t} above {c}",
+    "no effect (nothing to prevent)": "the same, where most runs with {c} did not end collapsed",
+}
+MEANINGS_OF_METRIC = {
+    "harmful": "{t} gives worse {metric} than {c}, by more than the margin",
+    "no effect": "{metric} and loss of the arms are equivalent (both TOSTs pass)",
+    "helps": "{t} gives better {metric}, by more than the margin, but collapse is as with {c}",
+}
+
+LEADS = {
+    "harmful": "{change} made decoding more degenerate",
+    "fixed": "{change} fixed degenerate decoding",
+    "recovers either way": "Decoding recovered with either weight decay, {change} was not needed",
+    "no effect": "{change} did not fix degenerate decoding, the arms are equal",
+    "no effect (nothing to fix)": "{change} had nothing to fix and changed nothing",
+    "helps": "{change} made predictions more diverse, which is less than a fix",
+    "inconclusive": "Undecided whether {change} fixes degenerate decoding",
+    "no verdict": "No verdict on whether {change} fixes degenerate decoding",
+}
+LEADS_APART = {
+    "prevented": "{change} prevented degenerate decoding",
+    "no effect": "{change} did not prevent degenerate decoding, the arms are equal",
+    "no effect (nothing to prevent)": "{change} had nothing to prevent and changed nothing",
+    "helps": "{change} made predictions more diverse, without preventing a collapse",
+    "inconclusive": "Undecided whether {change} prevents degenerate decoding",
+    "no verdict": "No verdict on whether {change} prevents degenerate decoding",
+}
+LEADS_OF_METRIC = {
+    "harmful": "{change} made {metric} worse",
+    "no effect": "{change} did not change {metric}, the arms are equal",
+    "helps": "{change} made {metric} better",
+    "inconclusive": "Undecided whether {change} makes {metric} better",
+    "no verdict": "No verdict on whether {change} makes {metric} better",
+}
+
+ASKED = "in small BitNet b1.58 models?"
+
+
+def named(outcome: str, question: Mapping) -> str:
+    """The name of an outcome of the rule, in a study of this question."""
+    return outcome if shares_trunk(question) else PREVENTS.get(outcome, outcome)
+
+
+def meanings(question: Mapping) -> dict[str, str]:
+    """What each outcome says, by name, in the order of the rule."""
+    texts = _chosen(question, MEANINGS, MEANINGS_APART, MEANINGS_OF_METRIC)
+    outcomes = [o for o in MEANINGS if shares_trunk(question) or o != "recovers either way"]
+    return {name: texts[name] for name in (named(outcome, question) for outcome in outcomes)}
+
+
+def lead(outcome: str, question: Mapping) -> str:
+    """What the headline opens with, of an outcome by its name."""
+    return _chosen(question, LEADS, LEADS_APART, LEADS_OF_METRIC)[outcome]
+
+
+def asked(question: Mapping) -> str:
+    """The question in one sentence."""
+    said, metric = (
+        change(question).replace("Stage-2 WD", "Stage-2 weight decay"),
+        metric_of(question),
+    )
+    if metric.column != COUNT:
+        return f"Does {said} make {metric.column} {metric.better} {ASKED}"
+    return (
+        f"Does {said} {'fix' if shares_trunk(question) else 'prevent'} degenerate decoding {ASKED}"
+    )
+
+
+def _chosen(question: Mapping, usual: Mapping, apart: Mapping, of_metric: Mapping) -> dict:
+    metric = metric_of(question).column
+    texts = dict(usual) if shares_trunk(question) else {**usual, **apart}
+    texts |= of_metric if metric != COUNT else {}
+    arms = {arm[0]: arm_name(question, arm) for arm in ("treatment", "control")}
+    words = {"change": change(question), "metric": metric, **arms}
+    return {name: text.format(**words) for name, text in texts.items()}

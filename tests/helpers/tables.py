@@ -1,0 +1,89 @@
+"""Tables as the runs of a study leave them, made by hand: one for every outcome of the rule."""
+
+import numpy as np
+import pandas as pd
+
+from bitnet.config.thresholds import Thresholds
+from bitnet.evaluation.metrics import COLUMNS
+from bitnet.verdict.rule import judge
+
+LIMITS = Thresholds()
+QUESTION = {
+    "treatment": 0.0,
+    "control": 0.05,
+    "headline": {"hidden_size": 256, "optimizer": "adam", "weights": "ternary"},
+}
+
+
+def run(seed, decay, trunk, end, loss=4.0, **columns) -> pd.DataFrame:
+    """A run that counts `trunk` up to the switch at step 300 and `end` after it."""
+    steps = np.arange(0, 700, 100)
+    after = steps > 300
+    values = dict.fromkeys(COLUMNS, 1.0) | {
+        "Step": steps,
+        "Loss": np.where(steps > 0, 4.0, np.nan),
+        "UniquePredictions": np.where(after, end, trunk),
+        "ValLoss": np.where(after, loss, 4.0),
+        "PDR": np.where(after, end, trunk) / 700,
+        "CopyShare": 0.1,
+        "UniqueTargets": 732,
+        "Optimizer": "adam",
+        "Weights": "ternary",
+        "Seed": seed,
+        "HiddenSize": 256,
+        "Stage2WD": decay,
+        "PeakLR": 1.5e-3,
+        "Variant": "base",
+        "SwitchStep": 300,
+        "N": 4096,
+        "VocabSize": 2048,
+        "DataHash": "0123456789ab",
+        "UnigramLoss": 6.0,
+        "BigramLoss": 4.5,
+        "TrigramLoss": 4.2,
+        "BigramUniquePredictions": 210,
+        "TrigramUniquePredictions": 340,
+        "TrigramPDR": 0.8,
+        "Blind": False,
+    }
+    return pd.DataFrame(values | columns)
+
+
+def cell(trunk, control, treatment, control_loss=4.0, treatment_loss=4.0, **columns):
+    """Both arms of a cell, a seed for each count given."""
+    seeds = range(len(control))
+    losses = (np.broadcast_to(loss, len(control)) for loss in (control_loss, treatment_loss))
+    arms = zip((0.05, 0.0), (control, treatment), losses, strict=True)
+    return pd.concat(
+        run(seed, decay, trunk, counts[seed], loss[seed], **columns)
+        for decay, counts, loss in arms
+        for seed in seeds
+    )
+
+
+def verdict(*cells, question=QUESTION, limits=LIMITS) -> pd.DataFrame:
+    return judge(pd.concat(cells), limits, question)
+
+
+FIVE_LOW, FIVE_HIGH = [8, 9, 7, 8, 9], [88, 92, 80, 95, 89]
+OUTCOMES = {
+    "harmful": cell(80, [90, 88, 95, 91, 92], [30, 35, 28, 33, 31]),
+    "fixed": cell(8, FIVE_LOW, FIVE_HIGH),
+    "recovers either way": cell(8, [80, 85, 82, 90, 88], FIVE_HIGH),
+    "no effect": cell(8, [30, 31, 30, 32, 30], [31, 30, 30, 31, 32]),
+    "no effect (nothing to fix)": cell(80, [90, 91, 92, 90, 93], [91, 90, 92, 93, 90]),
+    "helps": cell(8, FIVE_LOW, [20, 25, 19, 22, 24]),
+    "inconclusive": cell(8, [8, 20, 9, 30, 12], [12, 9, 25, 11, 30]),
+    "no verdict": cell(8, [8, 9], [88, 92]),
+}
+
+
+def twin(rows, **columns) -> pd.DataFrame:
+    return rows.assign(Weights="full_precision", **columns)
+
+
+TWINS = {
+    "no": twin(OUTCOMES["fixed"]),
+    "yes": twin(cell(80, FIVE_HIGH, FIVE_HIGH)),
+    "undecided": twin(cell(8, FIVE_LOW, [60, 200, 90, 50, 300])),
+}

@@ -1,0 +1,276 @@
+"""Whatever kills a training, the next plain `snakemake` finishes it, to the same bits.
+
+Real processes, killed at random moments. The default tests run two kills of a kind;
+`pytest -m faults` runs twenty.
+"""
+
+import contextlib
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bitnet.common.tensors import load_tensors
+from tests.helpers.project import ENVIRONMENT, SNAKEMAKE, call, copy_project, snakemake
+
+TARGET = "results/quick/h16_wd0.csv"
+STEPS, EVERY = 600, 20
+TINY = (TARGET, "--cores", "1", "--configfile", "tests/tiny.yaml")
+TIMEOUT = 120  # seconds: a hang, not a slow machine
+KILLS, BY_DEFAULT = 20, 2
+
+pytestmark = pytest.mark.slow
+kills = [
+    pytest.param(i, marks=[pytest.mark.faults, *([pytest.mark.often] * (i >= BY_DEFAULT))])
+    for i in range(KILLS)
+]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory) -> tuple[Path, bytes]:
+    """A project whose data are made and nothing trained yet, and the table it must come to.
+
+    Beside it lies `branch`, where the trunk is trained too.
+    """
+    project = copy_project(tmp_path_factory.mktemp("faults") / "project")
+    tiny = project / "tests/tiny.yaml"
+    quick = {"steps": STEPS, "batch_size": 2, "sequence_length": 32}
+    quick |= {"warmup_steps": 4, "evaluate_every": STEPS // 4, "evaluate_at": []}
+    text, training = tiny.read_text(), f"training: {json.dumps(quick)}"
+    longer = re.sub("training: {steps.*}", training, text, count=1)  # of quick, the first
+    tiny.write_text(longer.replace("checkpoint_every: 7", f"checkpoint_every: {EVERY}"))
+    snakemake(project, *TINY)
+    table = (project / TARGET).read_bytes()
+    shutil.rmtree(project / "results")
+    for path in project.glob("models/quick/h16_wd0.*"):
+        path.unlink()
+    shutil.copytree(project, project.with_name("branch"))
+    shutil.rmtree(project / "models")
+    return project, table
+
+
+@pytest.fixture
+def project(prepared, tmp_path) -> Path:
+    return Path(shutil.copytree(prepared[0], tmp_path / "project"))
+
+
+def start(project: Path) -> subprocess.Popen:
+    """A Snakemake in a process group of its own, as a shell starts one."""
+    with (project / "output.log").open("w") as output:
+        return subprocess.Popen(
+            [SNAKEMAKE, *TINY],
+            cwd=project,
+            env=ENVIRONMENT,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def wait_for(what: Callable[[], object], running: subprocess.Popen) -> object:
+    """What a condition gives once it holds; the output so far where the pipeline ends before."""
+    end = time.monotonic() + TIMEOUT
+    while time.monotonic() < end:
+        if found := what():
+            return found
+        assert running.poll() is None, "the pipeline ended too early"
+    raise AssertionError("it did not happen in time")
+
+
+def trainer(running: subprocess.Popen) -> psutil.Process | None:
+    for child in psutil.Process(running.pid).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            command = child.cmdline()
+            if "workflow.scripts.train" in command:
+                return child
+    return None
+
+
+def half_written(project: Path) -> list[Path]:
+    return [*project.glob("models/**/.*.state.*")]
+
+
+def state_of(project: Path) -> Path | None:
+    return next(iter(project.glob("models/**/*.state")), None)
+
+
+def interrupt(running: subprocess.Popen, _) -> None:
+    """Ctrl-C: the terminal sends it to the whole process group."""
+    os.killpg(running.pid, signal.SIGINT)
+
+
+def terminate(running: subprocess.Popen, victim: psutil.Process) -> None:
+    """What `timeout`, a batch system or a shutdown sends to all."""
+    os.killpg(running.pid, signal.SIGTERM)
+
+
+def kill_trainer(running: subprocess.Popen, victim: psutil.Process) -> None:
+    """kill -9, or the kernel out of memory."""
+    victim.kill()
+
+
+def kill_snakemake(running: subprocess.Popen, _) -> None:
+    """kill -9 of the pipeline alone: its trainer goes on, orphaned."""
+    running.kill()
+
+
+def kill_while_saving(running: subprocess.Popen, victim: psutil.Process) -> None:
+    """kill -9 with a checkpoint half written."""
+    project = Path(victim.cwd())
+    while True:
+        wait_for(lambda: half_written(project), running)
+        victim.suspend()
+        if half_written(project):
+            victim.kill()
+            return
+        victim.resume()
+
+
+KINDS = [interrupt, terminate, kill_trainer, kill_snakemake, kill_while_saving]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("attempt", kills)
+def test_after_any_kill_the_next_snakemake_ends_in_the_same_bits(prepared, tmp_path, kind, attempt):
+    trunk, table = prepared
+    stage, late = ("project", "branch")[attempt % 2], attempt % 4 < 2
+    project = Path(shutil.copytree(trunk.with_name(stage), tmp_path / "project"))
+    moment = random.Random(f"{kind.__name__} {attempt}")
+    running = start(project)
+    if late:  # else at any time, even before the first checkpoint
+        wait_for(lambda: state_of(project), running)
+    victim = wait_for(lambda: trainer(running), running)
+    time.sleep(moment.uniform(0, 1))
+    with contextlib.suppress(psutil.NoSuchProcess):
+        kind(running, victim)
+    running.wait(TIMEOUT)
+    saved, log = None, None
+    if kind is not kill_snakemake and (state := state_of(project)):
+        saved = int(load_tensors(state)[0]["step"])
+        log = project / f"logs/quick/{state.stem}.train.log"
+    snakemake(project, *TINY)
+    assert (project / TARGET).read_bytes() == table
+    if saved:
+        assert int(re.search(r"resumed at step (\d+)", log.read_text())[1]) == saved
+    left = {path.suffix for path in project.glob("models/**/*") if path.is_file()}
+    assert left == {".safetensors", ".lock"}, left  # no state, nothing half written
+
+
+def orphaned(project: Path) -> psutil.Process:
+    """A trainer in the middle of its work, whose pipeline was killed."""
+    running = start(project)
+    victim = wait_for(lambda: trainer(running), running)
+    wait_for((project / "models/quick/h16.state").exists, running)
+    victim.suspend()
+    running.kill()
+    running.wait()
+    return victim
+
+
+def test_an_orphaned_trainer_is_waited_for_and_its_work_is_kept(project, prepared):
+    victim = orphaned(project)
+    again = start(project)
+    output = project / "output.log"
+    wait_for(lambda: "waiting for it" in output.read_text(), again)
+    victim.resume()
+    assert again.wait(TIMEOUT) == 0
+    assert f"resumed at step {STEPS // 2}" in (project / "logs/quick/h16.train.log").read_text()
+    assert (project / TARGET).read_bytes() == prepared[1]
+
+
+def test_what_an_orphaned_trainer_finished_is_not_trained_again(project, prepared):
+    victim = orphaned(project)
+    victim.resume()
+    victim.wait(TIMEOUT)
+    snakemake(project, *TINY)
+    assert f"resumed at step {STEPS // 2}" in (project / "logs/quick/h16.train.log").read_text()
+    assert (project / TARGET).read_bytes() == prepared[1]
+
+
+def test_two_snakemakes_at_once_do_no_harm(project, prepared):
+    first, second = start(project), start(project)
+    codes = [process.wait(TIMEOUT) for process in (first, second)]
+    if codes != [0, 0]:  # one of them found the folder locked
+        snakemake(project, *TINY)
+    assert (project / TARGET).read_bytes() == prepared[1]
+
+
+def test_a_second_snakemake_does_not_take_the_lock_of_one_that_is_alive(project, prepared):
+    running = start(project)
+    wait_for(lambda: trainer(running), running)
+    second = call(project, SNAKEMAKE, *TINY)
+    assert second.returncode != 0 and "locked" in second.stderr
+    assert running.wait(TIMEOUT) == 0 and (project / TARGET).read_bytes() == prepared[1]
+
+
+@contextlib.contextmanager
+def mounted(folder: Path, *options: str) -> Iterator[None]:
+    """A file system on a folder; skips the test where mounting is not allowed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if shutil.which("mount") is None or call(folder, "mount", *options, str(folder)).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        yield
+    finally:
+        call(folder.parent, "umount", "-l", str(folder))
+
+
+def errors(output: str) -> list[str]:
+    return [line for line in output.splitlines() if line.startswith("error: ")]
+
+
+def test_a_full_disk_ends_in_one_line_with_the_last_checkpoint_intact(project, prepared):
+    with mounted(project / "models", "-t", "tmpfs", "-o", "size=4m", "tmpfs"):
+        running = start(project)
+        state = project / "models/quick/h16.state"
+        wait_for(state.exists, running)
+        filler = project / "models/filler"
+        with pytest.raises(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(1024))
+        assert running.wait(TIMEOUT) != 0
+        output = (project / "output.log").read_text()
+        assert len(errors(output)) == 1 and "No space left" in errors(output)[0], output
+        assert "Traceback" not in output
+        saved = int(load_tensors(state)[0]["step"])
+        filler.unlink()
+        snakemake(project, *TINY)
+        resumed = (project / "logs/quick/h16.train.log").read_text()
+        assert f"resumed at step {saved}" in resumed
+    assert (project / TARGET).read_bytes() == prepared[1]
+
+
+@pytest.mark.parametrize("name", ["results", "models"])
+def test_a_folder_that_cannot_be_written_is_named_before_anything_runs(project, name):
+    with mounted(project / name, "-t", "tmpfs", "-o", "ro", "tmpfs"):
+        done = call(project, SNAKEMAKE, *TINY)
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    line = done.stderr.strip().splitlines()[-1]
+    assert line == f"error: the folder {name} cannot be written; allowed: one you may write to"
+    assert not (project / "models/quick").exists()
+
+
+def test_trainings_at_once_on_one_device_and_on_two_give_the_bits_of_one_after_the_other(
+    prepared, tmp_path
+):
+    tables = []
+    for name, more in (("one", 1), ("four", 4)):
+        project = Path(shutil.copytree(prepared[0], tmp_path / name))
+        tiny = project / "tests/tiny.yaml"
+        devices = {1: "cpu", 4: "cpu,cpu"}[more]
+        short = tiny.read_text().replace(f'"steps": {STEPS}', '"steps": 100')
+        tiny.write_text(short.replace("  gpu: 0", f"  gpu: 1\n  device: {devices}"))
+        runs = [f"results/quick/h16_wd0{optimizer}.csv" for optimizer in ("", "_adamw")]
+        limits = ("--cores", str(more), "--resources", f"gpu={more}")
+        snakemake(project, *runs, "--configfile", "tests/tiny.yaml", *limits)
+        tables.append([(project / run).read_bytes() for run in runs])
+    assert tables[0] == tables[1]

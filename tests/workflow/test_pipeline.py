@@ -1,0 +1,264 @@
+"""The pipeline as a user types it, on a copy of the project and reduced studies."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bitnet.evaluation.metrics import CSV_TYPES
+from tests.helpers.project import (
+    ENVIRONMENT,
+    ROOT,
+    SNAKEMAKE,
+    TINY,
+    call,
+    copy_project,
+    jobs,
+    snakemake,
+)
+
+NUMBERS = b"\n<|endoftext|>\n".join(b"number %d" % i for i in range(300))  # few different words
+DATA = {"text", "tokenizer", "shards", "manifest", "references"}
+CHAIN = {*DATA, "train_trunk", "train_branch", "evaluate"}
+
+
+@pytest.fixture
+def project(tmp_path):
+    return copy_project(tmp_path)
+
+
+def script(name: str, *arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess:
+    env = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
+    return call(folder, sys.executable, "-m", f"workflow.scripts.{name}", *arguments, env=env)
+
+
+def test_a_dry_run_of_one_run_lists_its_chain_and_nothing_else(project):
+    found = jobs(snakemake(project, "-n", "results/h256_wd0.csv"))
+    assert found == {**dict.fromkeys(CHAIN, 1), "total": len(CHAIN)}
+
+
+def test_a_dry_run_needs_neither_torch_nor_a_data_set_library(project, tmp_path):
+    forbidden = tmp_path / "forbidden"
+    for name in ("torch", "matplotlib", "datasets", "sentencepiece"):
+        (forbidden / name).mkdir(parents=True)
+        (forbidden / name / "__init__.py").write_text(f"raise ImportError('no {name} here')\n")
+    env = {**ENVIRONMENT, "PYTHONPATH": str(forbidden)}
+    assert jobs(snakemake(project, "-n", "wd_fix", env=env))["train_trunk"] == 2 * 2 * 2 * 5
+
+
+@pytest.mark.parametrize("study", ["quick", "wd_fix"])
+def test_every_trunk_is_trained_once_and_branched_for_every_weight_decay(project, study):
+    found = jobs(snakemake(project, "-n", study))
+    assert found["train_branch"] == 2 * found["train_trunk"] == found["evaluate"]
+    assert found["verdict"] == found["figures"] == found["report"] == found[study] == 1
+
+
+def test_a_study_has_its_own_figures_in_one_job(project):
+    found = jobs(snakemake(project, "-n", "phase_quick"))
+    assert found["figures-phase"] == 1 and "figures" not in found
+    targets = [f"results/scaling_quick@stories/figures/{n}.svg" for n in ("scaling", "mechanism")]
+    found = jobs(snakemake(project, "-n", *targets))
+    assert found["figures-scaling"] == 1 and "figures" not in found
+    done = call(project, SNAKEMAKE, "-n", "results/quick/figures/phase.svg")
+    assert done.returncode != 0 and "results/quick/figures/phase.svg" in done.stdout + done.stderr
+
+
+def test_all_builds_the_quick_study_without_a_gpu_and_the_main_one_with_it(project, tmp_path):
+    smi = tmp_path / "bin" / "nvidia-smi"
+    smi.parent.mkdir()
+    without = [
+        p for p in ENVIRONMENT["PATH"].split(os.pathsep) if not (Path(p) / smi.name).exists()
+    ]
+    env = {**ENVIRONMENT, "PATH": os.pathsep.join(without)}
+    output = snakemake(project, "-n", env=env)
+    assert "`all` is the study quick here" in output and jobs(output)["train_trunk"] == 12
+    smi.write_text("#!/bin/sh\n")
+    smi.chmod(0o755)
+    env["PATH"] = os.pathsep.join([str(smi.parent), *without])
+    command = ("-n", "all", "--cores", "1", "--resources", "gpu=1")
+    output = snakemake(project, *command, env=env)
+    assert "`all` is the study wd_fix here" in output and jobs(output)["train_trunk"] == 40
+    assert (
+        jobs(snakemake(project, *command, "--config", "study=quick", env=env))["train_trunk"] == 12
+    )
+
+
+def test_runtimes_are_compared_in_the_forms_that_a_model_has(project):
+    forms = {"export_folder": 2, "export_gguf": 1, "compare_runtimes_of_run": 1}
+    found = jobs(snakemake(project, "-n", "compare_runtimes"))
+    assert found.items() >= {**forms, "train_trunk": 1, "train_branch": 1}.items()
+    narrow = jobs(snakemake(project, "-n", "results/quick/runtimes-h64_wd0.md"))
+    assert narrow.items() >= {**forms, "export_folder": 1}.items()
+    twin = snakemake(project, "-n", "results/runtimes-h256_wd0_fp.md")
+    assert "h256_wd0_fp-f16.gguf" in twin and "tq2_0" not in twin
+
+
+def test_error_rates_are_made_from_a_studys_tables_and_only_where_they_are_asked_for(project):
+    found = jobs(snakemake(project, "-n", "results/quick/error_rates.md"))
+    assert found["error_rates"] == 1 and found["evaluate"] == 24 and "verdict" not in found
+    assert "error_rates" not in jobs(snakemake(project, "-n", "quick"))
+
+
+def test_a_study_on_another_corpus_writes_under_a_scope_of_its_own(project):
+    output = snakemake(project, "-n", "wd_fix", "--config", "corpus=stories")
+    assert "results/wd_fix@stories/verdict.md" in output
+    assert "results/h256_wd0.csv" not in output
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("results/h256_wd0.050.csv", ["'h256_wd0.050'", "'h256_wd0.05'"]),
+        ("results/h160_wd0.csv", ["hidden_size", "160", "64"]),
+        ("results/nope/h64_wd0.csv", ["study", "nope", "one of wd_fix, "]),
+        ("results/wd_fix@nope/h64_wd0.csv", ["corpus", "nope", "stories"]),
+        ("models/export/quick/h64_wd0/bitlinear", ["hidden_size is 64", "256", "dense"]),
+        ("models/export/quick/h64_wd0/h64_wd0-tq2_0.gguf", ["hidden_size is 64", "256", "f16"]),
+        ("models/export/h256_wd0_fp/bitlinear", ["full-precision twin", "dense"]),
+        ("models/export/legacy/h256_wd0/h256_wd0-f16.gguf", ["activation is 'relu2'", "dense"]),
+    ],
+)
+def test_a_target_that_cannot_be_is_refused_in_one_line(project, target, words):
+    done = call(project, SNAKEMAKE, "-n", target)
+    line = done.stderr.strip().splitlines()[-1]
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert all(word in line for word in words), done.stderr
+
+
+def test_a_tokenizer_that_is_not_there_is_refused_in_one_line(project):
+    config = project / "config.yaml"
+    config.write_text(config.read_text().replace("tokenizer: bpe", "tokenizer: absent.model"))
+    done = call(project, SNAKEMAKE, "-n", "quick")
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert "tokenizer is 'absent.model'; allowed: bpe" in done.stderr.splitlines()[-1]
+
+
+def test_a_config_with_an_unknown_key_is_refused_before_anything_is_made(project):
+    config = project / "config.yaml"
+    config.write_text(config.read_text().replace("batch_size: 4", "batchsize: 4"))
+    done = call(project, SNAKEMAKE, "quick")
+    line = done.stderr.strip().splitlines()[-1]
+    assert done.returncode != 0 and "batchsize" in line and "batch_size" in line
+    assert not (project / "data").exists()
+
+
+@pytest.mark.slow
+def test_a_run_of_the_main_study_is_built_and_exported_by_its_name(project):
+    exported = [f"models/export/h256_wd0/{name}" for name in ("bitlinear", "h256_wd0-tq2_0.gguf")]
+    targets = ["results/h256_wd0.csv", *exported]
+    snakemake(project, *targets, *TINY, "--cores", "1", "--resources", "gpu=1")
+    assert (project / exported[0] / "model.safetensors").is_file()
+    assert "# h256_wd0\n" in (project / exported[0] / "README.md").read_text()
+    assert (project / exported[1]).read_bytes()[:4] == b"GGUF"
+    assert "Nothing to be done" in snakemake(project, "-n", *targets, *TINY)
+    rows = pd.read_csv(project / "results/h256_wd0.csv", dtype=CSV_TYPES)
+    assert list(rows.columns[:5]) == ["Step", "Loss", "UniquePredictions", "LR", "WD"]
+    assert rows["HiddenSize"].unique() == [256] and rows["WD"].iloc[-1] == 0
+    made = sorted(path.name for path in (project / "results").iterdir())
+    assert made == ["h256_wd0.csv", "h256_wd0.provenance.json"]
+
+
+@pytest.mark.slow
+def test_a_diverged_run_is_recorded_and_the_pipeline_goes_on(project):
+    config = project / "tests/tiny.yaml"
+    wild = "evaluate_at: [], peak_lr: 1.0e+38}"
+    config.write_text(config.read_text().replace("evaluate_at: []}", wild))
+    snakemake(project, "results/quick/h16_wd0.csv", "--cores", "1", *TINY)
+    record = json.loads((project / "results/quick/h16_wd0.provenance.json").read_text())
+    assert record["diverged"] is True
+    rows = pd.read_csv(project / "results/quick/h16_wd0.csv", dtype=CSV_TYPES)
+    assert rows["ValLoss"].isna().iloc[-1]
+
+
+@pytest.mark.slow
+def test_real_files_go_from_text_to_a_table(project, real_data):
+    data = real_data("tinystories_train_sample.parquet")
+    config = (project / "config.yaml").read_text()
+    block = {"source": "files", "train": [str(data)], "validation_share": 0.05}
+    block |= {"train_bytes": 400_000, "validation_bytes": 100_000}
+    config = config.replace("corpora:\n", f"corpora:\n  mine: {json.dumps(block)}\n", 1)
+    (project / "config.yaml").write_text(config)
+    target = "results/quick@mine/h16_wd0_adamw.csv"
+    snakemake(project, target, "--cores", "1", *TINY)
+    rows = pd.read_csv(project / target, dtype=CSV_TYPES)
+    assert rows["ValLoss"].iloc[-1] < rows["ValLoss"].iloc[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("content", "change", "words"),
+    [
+        (NUMBERS, {"vocab_size": 2000}, ["vocab_size is 2000", "allowed: at most"]),
+        (b"one document " * 900, {}, ["split", "no documents", "both splits"]),
+        (b"", {}, ["mine.txt' is empty", "UTF-8"]),
+        (b"\0\1\2" * 9_000, {}, ["mine.txt' is binary", "UTF-8"]),
+        (b"caf\xe9 " * 9_000, {}, ["mine.txt' is not UTF-8"]),
+    ],
+)
+def test_text_that_cannot_be_used_is_refused_in_one_line_before_training(
+    project, content, change, words
+):
+    (project / "mine.txt").write_bytes(content)
+    refused_before_training(project, change, words)
+
+
+@pytest.mark.slow
+def test_a_validation_split_too_small_for_the_probe_is_refused_before_training(project):
+    story = "The {} red fox number {} ran over hill {}.\n<|endoftext|>\n"
+    text = "".join(story.format("big" if i % 3 else "old", i, i * 7 % 90) for i in range(3_000))
+    (project / "mine.txt").write_text(text)
+    change = {"validation_bytes": 2_000, "vocab_size": 300}
+    refused_before_training(project, change, ["validation split", "at least 4097"])
+
+
+def refused_before_training(project: Path, change: dict, words: list[str]) -> None:
+    block = {"source": "files", "train": ["mine.txt"], "validation_share": 0.3}
+    block |= {"train_bytes": 1_000_000, "validation_bytes": change.get("validation_bytes", 100_000)}
+    config = project / "config.yaml"
+    config.write_text(
+        config.read_text().replace("corpora:\n", f"corpora:\n  mine: {json.dumps(block)}\n", 1)
+    )
+    settings = (project / "tests/tiny.yaml").read_text()
+    size = change.get("vocab_size", 512)
+    (project / "tests/tiny.yaml").write_text(
+        settings.replace("vocab_size: 512", f"vocab_size: {size}")
+    )
+    target = "results/quick@mine/h16_wd0.csv"
+    done = call(project, SNAKEMAKE, target, "--cores", "1", *TINY)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.returncode != 0 and len(errors) == 1, done.stderr
+    assert all(word in errors[0] for word in words), errors
+    assert "Traceback" not in done.stderr and not list(project.glob("models/**/*.safetensors"))
+
+
+@pytest.mark.slow
+def test_the_scaling_test_does_one_run_by_hand(tmp_path):
+    small = ["--batch-size", "2", "--sequence-length", "32", "--num-layers", "1"]
+    done = script("scaling_test", "40", "16", "out.csv", *small, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = pd.read_csv(tmp_path / "out.csv", dtype=CSV_TYPES)
+    assert rows["Step"].iloc[-1] == 40 and "state at the end" in done.stdout
+    refused = script("scaling_test", "40", "160", "out.csv", folder=tmp_path)
+    assert refused.returncode == 1 and refused.stderr.count("\n") == 1
+    assert "hidden_size is 160" in refused.stderr
+
+
+def test_running_out_of_memory_is_one_line_that_names_the_keys_to_lower(tmp_path):
+    huge = ["--vocab-size", "512", "--num-layers", "1"]
+    done = script("scaling_test", "40", "400000", "out.csv", *huge, folder=tmp_path)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    assert "out of memory" in done.stderr
+    for key in ("batch_size", "sequence_length", "hidden_size"):
+        assert key in done.stderr
+
+
+@pytest.mark.parametrize(
+    "name", sorted(p.stem for p in (ROOT / "workflow/scripts").glob("[!_]*.py"))
+)
+def test_every_script_explains_itself_without_snakemake(name):
+    done = script(name, "--help")
+    assert done.returncode == 0 and f"python -m workflow.scripts.{name}" in done.stdout

@@ -1,0 +1,348 @@
+"""What is built, and what runs again: exactly what an edit or a fault touches, in a clone too.
+
+One tiny study and one run of another are built once; every test edits something, reads the jobs
+that `snakemake -n` lists, and takes the edit back.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from snakemake.cli import parse_size_in_bytes
+
+from bitnet.evaluation.metrics import COLUMNS, CSV_TYPES
+from tests.helpers.project import ROOT, SNAKEMAKE, TINY, call, commit, copy_project, jobs, snakemake
+
+pytestmark = pytest.mark.slow
+
+OTHER = "results/h16_wd0.csv"  # of the study wd_fix: 1 trunk, 1 branch
+JUDGE = {"verdict": 1, "figures": 1, "report": 1, "provenance": 1}
+RUNS = {"train_trunk": 3, "train_branch": 5, "evaluate": 5, **JUDGE}
+DATA = {"tokenizer": 1, "shards": 1, "manifest": 1, "references": 1}
+DRAWN = {"figures": 1, "report": 1, "provenance": 1}
+NOTHING: dict[str, int] = {}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    project = copy_project(tmp_path_factory.mktemp("built") / "project")
+    commit(project)
+    output = snakemake(project, "quick", OTHER, *TINY, "--cores", "2")
+    (project.parent / "output.log").write_text(output)
+    return project
+
+
+@pytest.fixture(scope="module")
+def clone(built, tmp_path_factory) -> Path:
+    """Committed results, and nothing that git does not keep."""
+    commit(built)
+    to = tmp_path_factory.mktemp("cloned") / "clone"
+    assert call(built, "git", "clone", "-q", str(built), str(to)).returncode == 0
+    return to
+
+
+def planned(project: Path, *targets: str) -> dict[str, int]:
+    output = snakemake(project, "-n", *(targets or ("quick", OTHER)), *TINY)
+    if "Nothing to be done" in output:
+        return NOTHING
+    return {r: n for r, n in jobs(output).items() if r not in ("total", "quick", "claims")}
+
+
+@contextmanager
+def edited(project: Path, name: str, change: Callable[[str], str]) -> Iterator[None]:
+    path = project / name
+    before = path.read_text()
+    after = change(before)
+    assert after != before, f"nothing to change in {name}"
+    path.write_text(after)
+    yield
+    path.write_text(before)
+
+
+def swap(one: str, other: str) -> Callable[[str], str]:
+    def change(text: str) -> str:
+        assert text.count(one) == 1, f"{one!r} stands there {text.count(one)} times"
+        return text.replace(one, other)
+
+    return change
+
+
+def append(line: str) -> Callable[[str], str]:
+    return lambda text: f"{text}\n{line}\n"
+
+
+def sort_keys(text: str) -> str:
+    return yaml.safe_dump(yaml.safe_load(text), sort_keys=True)
+
+
+def reformat(text: str) -> str:
+    return re.sub(r"^( *)return (.+[^,(\[{])$", r"\1return (  \2  )", text, flags=re.MULTILINE)
+
+
+def test_a_study_is_built_from_nothing_and_its_verdict_printed(built):
+    project, output = built, (built.parent / "output.log").read_text()
+    assert "to train: 3 x stage 1 and 5 x stage 2" in output
+    verdict = (project / "results/quick/verdict.md").read_text()
+    assert verdict.split("## Legend")[0].strip() in output
+    assert "Open: results/quick/report.html" in output
+    report = (project / "results/quick/report.html").read_text()
+    assert verdict.splitlines()[2].split(" (")[0] in report
+    cells = pd.read_csv(project / "results/quick/verdict.csv")
+    assert len(cells) == 2 and set(cells["Outcome"]) == {"no verdict"}  # one seed
+    changed = call(project, "git", "status", "--porcelain").stdout.splitlines()
+    assert changed and all(line[3:].startswith("results/") for line in changed), changed
+    for path in (project / "results/quick").glob("h16_*.csv"):
+        rows = pd.read_csv(path, dtype=CSV_TYPES)
+        assert tuple(rows.columns) == COLUMNS
+        assert rows["Step"].tolist() == [0, 10, 20, 30, 40]
+        assert rows["WD"].tolist()[:3] == [0.1] * 3 and rows["N"].unique().tolist() == [4096]
+
+
+NEUTRAL = {
+    "comment": ("bitnet/model/quantization.py", append("# a remark")),
+    "docstring": (
+        "bitnet/model/quantization.py",
+        lambda text: text.replace('"""', '"""Namely: ', 1),
+    ),
+    "reformatting": ("bitnet/training/schedule.py", reformat),
+    "key order": ("config.yaml", sort_keys),
+    "key order below": ("tests/tiny.yaml", sort_keys),
+    "checkpoint interval": ("tests/tiny.yaml", swap("checkpoint_every: 7", "checkpoint_every: 9")),
+    "device": ("config.yaml", swap("  device: auto", "  device: cpu")),
+    "slots": ("tests/tiny.yaml", swap("  gpu: 0", "  gpu: 1")),
+}
+QUICK = "model: {num_layers: 1}\n    training: {steps: 40, batch_size: 2"
+EDITS = {
+    "two imports away": ("bitnet/model/quantization.py", append("SPARE = 1"), RUNS),
+    "metric": (
+        "bitnet/evaluation/metrics.py",
+        append("SPARE = 1"),
+        {"references": 1, "evaluate": 5, **JUDGE},
+    ),
+    "rule of the verdict": (
+        "bitnet/verdict/rule.py",
+        append("SPARE = 1"),
+        {"verdict": 1, "report": 1, "provenance": 1},
+    ),
+    "threshold": ("config.yaml", swap("collapsed_below: 10", "collapsed_below: 9"), JUDGE),
+    "swapped thresholds": (
+        "config.yaml",
+        lambda text: swap("below: 10 #", "below: 5 #")(swap("few_seeds: 5", "few_seeds: 10")(text)),
+        JUDGE,
+    ),
+    "plot": ("bitnet/figures/draw.py", append("SPARE = 1"), DRAWN),
+    "heat map": ("bitnet/figures/phase.py", append("SPARE = 1"), DRAWN),
+    "report": ("bitnet/report/page.py", append("SPARE = 1"), {"report": 1}),
+    "title": ("config.yaml", swap('title: ""', "title: new"), {"figures": 1, "provenance": 1}),
+    "one more seed": (
+        "tests/tiny.yaml",
+        swap("quick:\n    seeds: 1", "quick:\n    seeds: 2"),
+        {"train_trunk": 2, "train_branch": 4, "evaluate": 4, **JUDGE},
+    ),
+    "two more sizes": (  # enough for one more figure
+        "tests/tiny.yaml",
+        swap("hidden_size: [16], o", "hidden_size: [16, 32, 64], o"),
+        {"train_trunk": 4, "train_branch": 8, "evaluate": 8, "verdict": 1, "figures-scaling": 1}
+        | {"report": 1, "provenance": 1},
+    ),
+    "one more weight decay": (
+        "tests/tiny.yaml",
+        swap("grid: {", "grid: {stage2_weight_decay: [0.05, 0, 0.01], "),
+        {"train_branch": 2, "evaluate": 2, **JUDGE},
+    ),
+    "learning rate of one study": (
+        "tests/tiny.yaml",
+        swap(QUICK, QUICK.replace("{steps", "{peak_lr: 0.002, steps")),
+        {"train_trunk": 2, "train_branch": 4, "evaluate": 4, **JUDGE},
+    ),
+    "swapped numbers of a recipe": (
+        "tests/tiny.yaml",
+        swap(
+            "batch_size: 2, sequence_length: 32, warmup_steps: 4",
+            "batch_size: 4, sequence_length: 32, warmup_steps: 2",
+        ),
+        {"train_trunk": 2, "train_branch": 4, "evaluate": 4, **JUDGE},
+    ),
+    "vocabulary": ("tests/tiny.yaml", swap("vocab_size: 512", "vocab_size: 520"), {**DATA, **RUNS}),
+    "words of the stories": (
+        "bitnet/data/stories/lexicon.txt",
+        append("noun fox"),
+        {"text": 1, **DATA, **RUNS},
+    ),
+    "amount of text": (
+        "tests/tiny.yaml",
+        swap("train_bytes: 300000", "train_bytes: 310000"),
+        {"text": 1, **DATA, **RUNS},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NEUTRAL)
+def test_an_edit_that_changes_no_result_runs_nothing(built, name):
+    with edited(built, *NEUTRAL[name]):
+        assert planned(built) == NOTHING
+
+
+def test_touching_every_file_runs_nothing(built):
+    for path in sorted(built.rglob("*"), reverse=True):
+        if path.is_file() and ".snakemake" not in path.parts and ".git" not in path.parts:
+            os.utime(path)
+    assert planned(built) == NOTHING
+
+
+@pytest.mark.parametrize("profile", ["default", "slurm"])
+def test_contents_are_compared_of_the_largest_trunk_too(profile):
+    settings = yaml.safe_load((ROOT / f"profiles/{profile}/config.yaml").read_text())
+    parameters, moments, size = 95_367_936, 2, 4
+    limit = parse_size_in_bytes(settings["max-checksum-file-size"])
+    assert limit > parameters * (1 + moments) * size > parse_size_in_bytes("1MB")
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_runs_what_it_touches(built, name):
+    file, change, expected = EDITS[name]
+    with edited(built, file, change):
+        assert planned(built) == expected
+
+
+def test_a_figure_that_is_missing_or_was_changed_is_drawn_again_with_those_beside_it(built):
+    figure = built / "results/quick/figures/mechanism.svg"
+    before = figure.read_text()
+    figure.unlink()
+    assert planned(built) == {"figures": 1, "provenance": 1}
+    figure.write_text(before.replace("gains", "losses"))
+    assert planned(built) == {"figures": 1, "provenance": 1}
+    figure.write_text(before)
+
+
+def test_an_edit_taken_back_runs_nothing(built):
+    assert planned(built) == NOTHING  # after all of the above
+
+
+# --- in a fresh clone there are no data and no models: what has to be trained needs them first ---
+
+FROM_TEXT = {"text": 1, **DATA}
+CLONED = {
+    "comment": NOTHING,
+    "key order": NOTHING,
+    "two imports away": {**FROM_TEXT, **RUNS},
+    "metric": {**FROM_TEXT, **RUNS},  # observations are not committed
+    "rule of the verdict": {"verdict": 1, "report": 1, "provenance": 1},
+    "swapped thresholds": JUDGE,
+    "plot": DRAWN,
+    "one more seed": {**FROM_TEXT, **EDITS["one more seed"][2]},
+    # its trunks are not committed either
+    "one more weight decay": {
+        **FROM_TEXT,
+        "train_trunk": 2,
+        "train_branch": 2,
+        "evaluate": 2,
+        **JUDGE,
+    },
+    "learning rate of one study": {**FROM_TEXT, **EDITS["learning rate of one study"][2]},
+    "vocabulary": {**FROM_TEXT, **RUNS},
+}
+
+
+def test_committed_results_are_recognised(clone):
+    assert planned(clone) == NOTHING and not (clone / "data").exists()
+
+
+@pytest.mark.parametrize("name", CLONED)
+def test_in_a_clone_an_edit_makes_stale_what_it_touches(clone, name):
+    file, change = (NEUTRAL | EDITS)[name][:2]
+    with edited(clone, file, change):
+        assert planned(clone) == CLONED[name]
+
+
+def test_a_committed_result_changed_by_hand_is_made_again_alone(clone):
+    with edited(clone, OTHER, lambda text: text.replace("ternary", "Ternary", 1)):
+        chain = {"train_trunk": 1, "train_branch": 1, "evaluate": 1}
+        assert planned(clone) == {**FROM_TEXT, **chain}
+
+
+def test_what_is_stale_in_a_clone_is_rebuilt_and_then_rests(clone):
+    untouched = (clone / OTHER).stat().st_mtime_ns
+    file, change, _ = EDITS["one more seed"]
+    with edited(clone, file, change):
+        output = snakemake(clone, "quick", OTHER, *TINY, "--cores", "2")
+        assert "to train: 2 x stage 1 and 4 x stage 2" in output
+        assert planned(clone) == NOTHING
+        assert len(list((clone / "results/quick").glob("h16_*seed1*.csv"))) == 4
+    assert (clone / OTHER).stat().st_mtime_ns == untouched
+
+
+def test_the_ledger_of_claims_is_made_of_its_studies_and_again_when_its_code_changes(built):
+    output = snakemake(built, "claims", *TINY, "--cores", "2")
+    assert jobs(output)["claims_ledger"] == 1 and "train_trunk" not in jobs(output)
+    text = (built / "results/claims/quick.md").read_text()
+    assert "Stage-2 weight decay 0 instead of 0.05 fixes it" in text
+    assert "quick: inconclusive." in text  # one seed
+    assert planned(built, "claims") == NOTHING
+    with edited(built, "bitnet/claims/ledger.py", append("SPARE = 1")):
+        assert planned(built, "claims") == {"claims_ledger": 1}
+    with edited(built, "config.yaml", swap("collapsed_below: 10", "collapsed_below: 12")):
+        assert planned(built, "claims") == {"claims_ledger": 1, "verdict": 1}
+
+
+# --- damage: a build that meets it says what to do, and that is enough ---
+
+
+def flip_middle(path: Path) -> None:
+    changed = bytearray(path.read_bytes())
+    changed[len(changed) // 2] ^= 1
+    path.write_bytes(changed)
+
+
+def errors(project: Path, *arguments: str) -> list[str]:
+    """What a build ends with, a line each; no traceback beside it."""
+    done = call(project, SNAKEMAKE, *arguments)
+    assert done.returncode != 0 and "Traceback" not in done.stderr, done.stderr
+    return sorted(line for line in done.stderr.splitlines() if line.startswith("error: "))
+
+
+def test_a_damaged_file_is_made_again_as_its_refusal_says(built):
+    project, tiny = built, (*TINY, "--cores", "2")
+    target, other = "results/quick/h16_wd0.csv", "results/quick/h16_wd0_adamw.csv"
+    kept = [*project.glob("results/quick/h16_*.csv"), *project.glob("data/**/*.*")]
+    before = {path: path.read_bytes() for path in kept if path.is_file()}
+    assert len(before) == 4 + 3 + 2 + 3 + 2  # tables; text, tokenizer, shards, manifest, references
+
+    # A table and a record are made again unasked.
+    flip_middle(project / target)
+    flip_middle((project / other).with_suffix(".provenance.json"))
+    said = snakemake(project, target, other, *tiny)
+    assert f"{target} is not as it was written" in said and "adamw.provenance.json is dam" in said
+    assert {path: path.read_bytes() for path in before} == before
+
+    # A trunk and what was observed: delete it and run again.
+    (project / target).unlink()
+    (project / "models/quick/h16_wd0.observations.safetensors").unlink()
+    (project / other).unlink()
+    damaged = ["h16.trunk.safetensors", "h16_wd0_adamw.observations.safetensors"]
+    for name in damaged:
+        flip_middle(project / "models/quick" / name)
+    lines = errors(project, target, other, "--keep-going", *tiny)
+    for name, line in zip(damaged, lines, strict=True):
+        assert f"models/quick/{name}' is damaged" in line and "delete it and run again" in line
+        (project / "models/quick" / name).unlink()
+    snakemake(project, target, other, *tiny)
+    assert {path: path.read_bytes() for path in before} == before
+
+    # A shard: run again with --forcerun shards.
+    (project / target).unlink()
+    (project / "models/quick/h16_wd0.observations.safetensors").unlink()
+    [shard] = project.glob("data/stories/*/train-00000.bin")
+    flip_middle(shard)
+    [line] = errors(project, target, *tiny)
+    assert f"{shard.relative_to(project)}' is damaged" in line
+    assert line.endswith("; run again with --forcerun shards")
+    snakemake(project, target, *tiny, "--forcerun", "shards")
+    assert {path: path.read_bytes() for path in before} == before
+
+    snakemake(project, "quick", "results/h16_wd0.csv", *tiny)  # as it was found

@@ -1,0 +1,74 @@
+"""A small study through a real SLURM of one node: apt-get install slurm-wlm munge,
+pip install -e '.[slurm]' && pytest -m slurm
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.project import SNAKEMAKE, TINY, call, copy_project, jobs, snakemake
+from tests.helpers.slurm import ask, cluster, missing
+
+pytest.importorskip("snakemake_executor_plugin_slurm", reason="needs the extra `slurm`")
+
+
+pytestmark = [
+    pytest.mark.slurm,
+    pytest.mark.often,
+    pytest.mark.skipif(bool(missing()), reason=missing()),
+]
+STATUS = "--slurm-status-command squeue --slurm-init-seconds-before-status-checks 1"
+QUICKLY = "--seconds-between-status-checks 1 --latency-wait 5"
+SMALL = "--default-resources mem_mb=500 runtime=10"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def slurm(tmp_path_factory):
+    with cluster(tmp_path_factory.mktemp("slurm") / "run"):
+        yield
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    return copy_project(tmp_path / "project")
+
+
+def submit(project: Path, *targets: str) -> str:
+    """Build targets by jobs of SLURM; returns all that was printed."""
+    flags = f"--workflow-profile profiles/slurm {STATUS} {QUICKLY} {SMALL}".split()
+    done = call(
+        project, SNAKEMAKE, *targets, *flags, *TINY, "--config", "study=quick", timeout=1200
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def asked_for(rule: str) -> list[str]:
+    """GPUs that each job of a rule asked SLURM for; "" for none."""
+    found = []
+    for job in ask("scontrol", "show", "job").split("\n\n"):
+        if f"Comment=rule_{rule}_" in job:
+            gpus = re.search(r"TresPer\w+=\S*gpu:(\d+)", job)
+            found.append(gpus[1] if gpus else "")
+    return found
+
+
+def test_a_study_runs_whole_and_asks_for_no_gpu_where_it_takes_none(project):
+    said = submit(project, "data")
+    assert jobs(said)["shards"] == 1 and "train_trunk" not in jobs(said)
+    said = submit(project, "results/quick/verdict.md")
+    assert jobs(said).keys() >= {"train_trunk", "train_branch", "evaluate", "verdict"}
+    assert "at a time on the CPU" in said
+    assert (project / "results/quick/verdict.md").is_file()
+    assert len(asked_for("train_trunk")) == jobs(said)["train_trunk"] and set(
+        asked_for("train_trunk")
+    ) == {""}
+    assert "Nothing to be done" in snakemake(project, "-n", "results/quick/verdict.md", *TINY)
+
+
+def test_a_training_asks_for_the_gpus_that_its_study_says(project):
+    for path in (project / "config.yaml", project / "tests/tiny.yaml"):
+        path.write_text(path.read_text().replace("gpu: 0", "gpu: 2"))
+    assert "on a GPU" in submit(project, "models/quick/h16.safetensors")
+    assert "2" in asked_for("train_trunk") and set(asked_for("text")) == {""}

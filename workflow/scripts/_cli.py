@@ -1,0 +1,75 @@
+"""What all scripts share: flags, errors as one line, a log file, checks of what is read."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bitnet.monitoring.progress import ERROR
+from workflow.provenance.fingerprint import code_fingerprint
+
+ROOT = Path(__file__).resolve().parents[2]
+
+log = logging.getLogger("bitnet")
+
+
+log.addHandler(logging.NullHandler())
+
+
+logging.raiseExceptions = False  # a log on a full disk is no reason to stop
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call a script's main; an error of input or disk ends in one line and exit code 1."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted; run again and it goes on")
+    except Exception as error:
+        line = f"{ERROR} {' '.join(str(error).split())}"
+        log.error(line)
+        if not isinstance(error, ValueError | OSError):
+            raise  # a fault of the code: with all that it takes to find it
+        sys.exit(line)
+
+
+def flags(usage: str | None) -> argparse.ArgumentParser:
+    """A parser that shows a script's docstring and knows --log and --code."""
+    parser = argparse.ArgumentParser(
+        description=usage, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--log", help="log file")
+    parser.add_argument("--code", help="fingerprint that the code must have")
+    return parser
+
+
+def parsed(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
+    """Arguments, with the log opened where they say; of torchrun's processes by the first."""
+    args = parser.parse_args(argv)
+    log_to(args.log if os.environ.get("RANK", "0") == "0" else None)
+    return args
+
+
+def code_of(script: str, expected: str | None) -> str:
+    """Fingerprint of a script; ValueError where it is not what the pipeline expected.
+
+    A pipeline takes fingerprints when it starts: code edited since then would be recorded wrongly.
+    """
+    found = code_fingerprint(ROOT, f"workflow.scripts.{script}")
+    if expected and found != expected:
+        raise ValueError(f"code of {script} was edited while the pipeline ran; run snakemake again")
+    return found
+
+
+def log_to(path: str | None) -> None:
+    """Send the log to a file; without one it is dropped (a terminal shows the progress bar)."""
+    if path:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        handler: logging.Handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    else:
+        handler = logging.NullHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    log.handlers, log.propagate = [handler], False
+    log.setLevel(logging.INFO)

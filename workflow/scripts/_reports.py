@@ -1,0 +1,93 @@
+"""What the reports of experiments and pretrainings share: flags, runs in, figure, record out."""
+
+import argparse
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from bitnet.common.files import read_json, whole_file
+from bitnet.common.tensors import load_tensors
+from bitnet.config.thresholds import Limits
+from bitnet.experiments.pretraining import Trained
+from bitnet.figures.style import save
+from workflow.provenance.fingerprint import environment
+from workflow.provenance.records import record_of, write_record
+from workflow.scripts._cli import flags
+
+
+def report_flags(doc: str | None) -> argparse.ArgumentParser:
+    """Flags of a report's script."""
+    parser = flags(doc)
+    parser.add_argument("--inputs", nargs="+", required=True, help="what each run came to, JSON")
+    parser.add_argument("--title", required=True, help="name of the study")
+    parser.add_argument("--markdown", required=True, help="Markdown file to write")
+    parser.add_argument("--csv", required=True, help="CSV file to write")
+    parser.add_argument("--figures", nargs="+", required=True, help="image files to write")
+    return parser
+
+
+def read_runs(paths: Sequence[str]) -> dict[str, dict]:
+    """What runs came to, by name, ternary ones first; ValueError where they are of other data."""
+    runs = {re.sub(r"\.\w+\.json$", "", Path(path).name): read_json(path) for path in paths}
+    data = {run["trained"]["data"] for run in runs.values()}
+    if len(data) > 1:
+        raise ValueError(f"{', '.join(runs)} were trained on different data; run snakemake again")
+    order = sorted(runs, key=lambda name: runs[name]["recipe"]["model"]["weights"] != "ternary")
+    return {name: runs[name] for name in order}
+
+
+def save_figure(figure: Figure, paths: Sequence[str]) -> None:
+    """Write a figure in each of the formats that the file names end in."""
+    for path in paths:
+        with whole_file(path) as beside:
+            save(figure, beside, Path(path).suffix[1:])
+
+
+def seal(
+    args: argparse.Namespace, part: str, outcome: Mapping, runs: Mapping[str, Mapping], code: str
+) -> None:
+    """Write the record of a report: its outcome, its runs and their latent weights."""
+    made = {
+        name: {"recipe": run["recipe"], "code": run["code"], **run["trained"]}
+        for name, run in runs.items()
+    }
+    outputs = [Path(path) for path in (args.markdown, args.csv, *args.figures)]
+    write_record(
+        record_of(args.markdown),
+        outputs,
+        {part: {"title": args.title, "code": code}},
+        outcome=outcome,
+        title=args.title,
+        runs=made,
+        weights={name: run["weights"] for name, run in runs.items() if run["weights"]},
+        evaluated=environment(),
+    )
+
+
+def trained_flags(doc: str | None) -> argparse.ArgumentParser:
+    """Flags of a report on trainings."""
+    parser = flags(doc)
+    parser.add_argument("--observations", nargs="+", required=True, help="one file a training")
+    parser.add_argument("--manifest", required=True, help="manifest they were trained on")
+    parser.add_argument("--references", required=True, help="what count models reach there")
+    parser.add_argument("--tokenizer", required=True, help="to read what they wrote")
+    parser.add_argument("--anomalies", required=True, help="limits of the rules, as JSON")
+    parser.add_argument("--title", required=True, help="name of the study")
+    parser.add_argument("--markdown", required=True, help="Markdown file to write")
+    return parser
+
+
+def read_trained(args: argparse.Namespace) -> list[Trained]:
+    """The trainings; ValueError where one is of other data."""
+    manifest, references = read_json(args.manifest), read_json(args.references)
+    limits, found = Limits(**json.loads(args.anomalies)), []
+    for path in args.observations:
+        seen, record = load_tensors(path)
+        if record["data"] != manifest["sha256"]:
+            raise ValueError(f"{path} is of other data than {args.manifest}; delete it, run again")
+        name = Path(path).name.removesuffix(".observations.safetensors")
+        found.append(Trained(name, seen, record, manifest, references, limits))
+    return found

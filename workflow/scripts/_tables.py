@@ -1,0 +1,80 @@
+"""Tables of runs as judging reads them: each checked against its record, all against each other."""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bitnet.common.errors import refuse
+from bitnet.config.question import is_original
+from bitnet.evaluation.metrics import CSV_TYPES
+from workflow.provenance.fingerprint import environment
+from workflow.provenance.records import disagreements, read_record, record_of, unlike, write_record
+from workflow.scripts._cli import code_of, flags
+
+
+def judging_flags(
+    doc: str, title: str, outputs: Sequence[str] = ("csv", "markdown")
+) -> argparse.ArgumentParser:
+    """Flags of a script that judges a study: its tables and rule in, files out."""
+    parser = flags(doc)
+    parser.add_argument("--inputs", nargs="+", required=True, help="CSV files of runs")
+    parser.add_argument("--question", required=True, help="arms and headline cell, as JSON")
+    parser.add_argument("--thresholds", default="{}", help="a verdict block, as JSON")
+    parser.add_argument("--title", default=title, help="name of the study")
+    for name in outputs:
+        parser.add_argument(f"--{name}", required=True, help=f"{name.upper()} file to write")
+    parser.set_defaults(outputs=outputs)
+    return parser
+
+
+def seal(args: argparse.Namespace, part: str, **settings: Any) -> None:
+    """Write the record of what a judging script has written: by which rule, settings and code."""
+    outputs = [Path(getattr(args, name)) for name in args.outputs]
+    made = {
+        "question": json.loads(args.question),
+        "thresholds": json.loads(args.thresholds),
+        "title": args.title,
+        **settings,
+        "code": code_of(part, args.code),
+    }
+    write_record(record_of(outputs[0]), outputs, {part: made}, evaluated=environment())
+
+
+def original(text: str) -> dict:
+    """A question from its JSON; ValueError where it is not that of the original reports."""
+    question = json.loads(text)
+    if not is_original(question):
+        raise refuse("question", question, "one of stage2_weight_decay and UniquePredictions")
+    return question
+
+
+def read_tables(paths: Sequence[str]) -> tuple[pd.DataFrame, dict[str, dict]]:
+    """Rows and records of runs; ValueError where one is not what was written, or of another kind.
+
+    Rows of other code, data or protocol than the rest are no sample of one study.
+    """
+    records = {Path(path).stem: read_record(path) for path in paths}
+    if odd := disagreements(records):
+        raise ValueError(
+            f"results do not belong together: {'; '.join(odd[:3])}; run snakemake again, or leave "
+            "some out"
+        )
+    return pd.concat([pd.read_csv(path, dtype=CSV_TYPES) for path in paths]), records
+
+
+def warnings(records: Mapping[str, Mapping]) -> list[str]:
+    """What a reader of the verdict must know of how its rows were made, a line each."""
+    lines = [f"Made under different conditions: {line}." for line in unlike(records)]
+    first = next(iter(records.values()))["lineage"]
+    for part in ("train", "evaluate"):
+        here, there = code_of(part, None), first[part]["code"]
+        if here != there:
+            lines.append(
+                f"Made by other code than the code at hand: {part} is {here} here, {there} in the "
+                "results."
+            )
+    return lines
