@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+ERROR = "error:"  # how a line that ends a script begins
+
 
 def refuse(key: str, value: object, allowed: str) -> ValueError:
     """The one form of a complaint about a value."""

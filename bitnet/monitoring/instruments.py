@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bitnet.common.errors import refuse
-from bitnet.common.files import write_text
+from bitnet.common.files import sha256, write_text
 from bitnet.config.recipe import Recipe
 from bitnet.config.speed import flops_per_token
 from bitnet.config.thresholds import Limits
@@ -83,6 +83,18 @@ class Instruments:
         """Token ids as they read; empty where a model that diverged wrote none."""
         ids = [token for token in ids if token >= 0]
         return self.tokenizer.decode(ids) if self.tokenizer else str(ids)
+
+
+def limits_of(text: str) -> Limits:
+    """Limits of the anomaly rules from JSON."""
+    return Limits(**json.loads(text))
+
+
+def tokenizer_of(folder: Path, manifest: Mapping) -> Tokenizer | None:
+    """The tokenizer beside a manifest; None, so that token ids are shown, if it is another one."""
+    path = folder / "tokenizer.model"
+    own = path.is_file() and sha256(path) == manifest["tokenizer_sha256"]
+    return Tokenizer(path) if own else None
 
 
 def utilisation(recipe: Recipe, rate: float, device: str, processes: int = 1) -> float | None:

@@ -1,19 +1,26 @@
-"""What a training says of itself while it runs: one line, spelled and read here alone."""
+"""Progress of a training: a bar on a terminal, and a line in the log that `watch` reads."""
 
+import logging
 import re
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from bitnet.config.recipe import Recipe
+
+log = logging.getLogger("bitnet")
+
+LOG_EVERY, PRINT_EVERY = 10, 30  # seconds between two lines of the log, of a terminal without bars
 
 LINE = re.compile(
     r"step (?P<step>\d+) of (?P<last>\d+), loss (?P<loss>-?\d+\.\d+|nan|inf), "
     r"UniquePredictions (?P<unique>\d+), (?P<rate>\d+) tokens/s, (?P<left>\d+) s left"
 )
-FINISHED, DIVERGED, ERROR = (
-    "finished at step",
-    "diverged at step",
-    "error:",
-)  # how other lines begin
+FINISHED, DIVERGED = "finished at step", "diverged at step"  # how other lines begin
 
 
 @dataclass(frozen=True)
@@ -59,3 +66,26 @@ class Every:
         due = now - self.last >= self.seconds
         self.last = now if due else self.last
         return due
+
+
+def reporter(recipe: Recipe, rows: list[dict], last: int, bar: tqdm, name: str) -> Callable:
+    """A function of step, loss (nats) and tokens a second that shows them now and then.
+
+    rows: what was observed so far, the latest last. last: the step at which the stretch ends.
+    bar: shown where a training has a terminal to itself; else lines named `name` are printed.
+    """
+    tokens = recipe.training.batch_size * recipe.training.sequence_length
+    due_log, due_line = Every(LOG_EVERY), Every(PRINT_EVERY)
+
+    def report(step: int, loss: float, rate: float) -> None:
+        unique = len(np.unique(rows[-1]["prediction"]))
+        now = Progress(step, last, loss, unique, rate, (last - step) * tokens / rate)
+        words = f"loss {loss:.3f}, UniquePredictions {unique}, {rate:,.0f} tokens/s"
+        bar.set_postfix_str(words, refresh=False)
+        bar.update(step - bar.n)
+        if due_log() or step == last:
+            log.info("%s", now)
+        if bar.disable and (due_line() or step == last):
+            print(f"{name}: {now}", file=sys.stderr, flush=True)
+
+    return report

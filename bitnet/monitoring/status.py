@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from bitnet.common.errors import ERROR
 from bitnet.config.budget import stretch_seconds
 from bitnet.config.recipe import Recipe
 from bitnet.config.speed import step_seconds
 from bitnet.config.study import Study
-from bitnet.monitoring.progress import DIVERGED, ERROR, FINISHED, Progress
+from bitnet.monitoring.progress import DIVERGED, FINISHED, Progress
 
 STATES = ("failed", "stalled", "training", "diverged", "waiting", "done")  # in the order shown
 OVER = ("done", "diverged")

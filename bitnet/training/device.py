@@ -1,8 +1,7 @@
-"""Which device a training runs on, what is set there once, and whether it compiles."""
+"""Which device a training runs on, what is set there once."""
 
 import os
 import re
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,17 +12,9 @@ import torch
 from filelock import FileLock, Timeout
 
 from bitnet.common.errors import refuse
-from bitnet.config.recipe import Recipe
-from bitnet.config.speed import step_seconds
 from bitnet.training.distributed import Ranks
 
 ALLOWED = "auto, or devices with commas between them: cpu, cuda, cuda:1, ..."
-
-# A compiler takes 17 to 32 seconds of a CPU the first time and 3 to 9 from its cache, and makes a
-# step there a tenth to a quarter shorter: a run (all its steps, whatever remains of them) of this
-# many seconds earns that back. On a GPU, where no step has been measured, that number is a guess.
-WORTH_SECONDS = 600
-COMPILERS = ("c++", "g++", "clang++")  # what torch needs to compile for a CPU
 
 
 @contextmanager
@@ -100,14 +91,3 @@ def peak_memory(device: torch.device) -> int:
 def describe(device: torch.device) -> str:
     """Name of a device for the record."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-
-
-def compiles(recipe: Recipe, device: torch.device) -> bool:
-    """Whether a run on a device is compiled: as its recipe says, or by its length."""
-    c = recipe.training
-    if c.compile is not None:
-        return c.compile
-    gpu = device.type == "cuda"
-    if not gpu and not any(map(shutil.which, (os.environ.get("CXX", ""), *COMPILERS))):
-        return False
-    return c.steps * step_seconds(recipe, gpu) >= WORTH_SECONDS

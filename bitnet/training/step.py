@@ -1,13 +1,16 @@
 """One optimizer step: loss, gradients, norms, clipping, update; on a GPU as one CUDA graph."""
 
 import logging
+import os
+import shutil
 from contextlib import nullcontext
 
 import torch
 from torch import nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from bitnet.config.recipe import TrainConfig
+from bitnet.config.recipe import Recipe, TrainConfig
+from bitnet.config.speed import step_seconds
 from bitnet.model.bitlinear import quantised_once
 from bitnet.model.transformer import parameter_groups
 from bitnet.training.cuda_graph import CudaGraph
@@ -18,6 +21,11 @@ from bitnet.training.optim import DECAYS, Adam
 # What a step returns; norms are before clipping, those of parts in the order of `optim.parts`.
 MEANS = ("loss", "grad_norm", "embed_grad_norm", "linear_grad_norm", "gain_grad_norm")
 ALONE = Ranks()
+# A compiler takes 17 to 32 seconds of a CPU the first time and 3 to 9 from its cache, and makes a
+# step there a tenth to a quarter shorter: a run (all its steps, whatever remains of them) of this
+# many seconds earns that back. On a GPU, where no step has been measured, that number is a guess.
+WORTH_SECONDS = 600
+COMPILERS = ("c++", "g++", "clang++")  # what torch needs to compile for a CPU
 
 log = logging.getLogger(__name__)
 
@@ -84,3 +92,14 @@ class Step:
 def autocast(device: torch.device) -> torch.autocast:
     """bf16 matrix products on a GPU; full precision on a CPU, where bf16 would be slower."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+
+
+def compiles(recipe: Recipe, device: torch.device) -> bool:
+    """Whether a run on a device is compiled: as its recipe says, or by its length."""
+    c = recipe.training
+    if c.compile is not None:
+        return c.compile
+    gpu = device.type == "cuda"
+    if not gpu and not any(map(shutil.which, (os.environ.get("CXX", ""), *COMPILERS))):
+        return False
+    return c.steps * step_seconds(recipe, gpu) >= WORTH_SECONDS

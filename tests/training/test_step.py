@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from bitnet.config.recipe import ModelConfig, Recipe, TrainConfig
 from bitnet.model import bitlinear
 from bitnet.model.transformer import Transformer, linear_weights, parameter_groups
-from bitnet.training import device as compilation
+from bitnet.training import step as step_module
 from bitnet.training.cuda_graph import EAGER, CudaGraph
-from bitnet.training.device import WORTH_SECONDS, claim, compiles
-from bitnet.training.step import Step
+from bitnet.training.device import claim
+from bitnet.training.step import WORTH_SECONDS, Step, compiles
 
 CPU = torch.device("cpu")
 GPU = torch.device("cuda")
@@ -143,7 +143,7 @@ def test_with_checkpoints_a_layer_keeps_its_input_alone():
 @pytest.fixture
 def compiler(monkeypatch):
     """torch.compile at work, which conftest switches off."""
-    if not any(map(compilation.shutil.which, compilation.COMPILERS)):
+    if not any(map(step_module.shutil.which, step_module.COMPILERS)):
         pytest.skip("torch.compile needs a C++ compiler")
     monkeypatch.delenv("TORCHDYNAMO_DISABLE")
     with torch._dynamo.config.patch(disable=False):
@@ -192,10 +192,10 @@ def test_long_runs_are_compiled_and_a_recipe_can_say_otherwise(monkeypatch):
     assert not compiles(short, CPU) and compiles(recipe(steps=1000, compile=True), CPU)
     assert compiles(long, CPU) and compiles(long, GPU)
     assert not compiles(recipe(steps=2_000_000, compile=False), CPU)
-    assert long.training.steps * compilation.step_seconds(long, False) > WORTH_SECONDS
+    assert long.training.steps * step_module.step_seconds(long, False) > WORTH_SECONDS
     # A trunk and its branches are decided alike.
     assert compiles(recipe(steps=2_000_000, stage2_weight_decay=None), CPU)
-    monkeypatch.setattr(compilation.shutil, "which", lambda name: None)
+    monkeypatch.setattr(step_module.shutil, "which", lambda name: None)
     assert not compiles(long, CPU) and compiles(long, GPU)
 
 

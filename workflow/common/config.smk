@@ -88,6 +88,6 @@ def canonical(block):
     return json.dumps(block, sort_keys=True)
 
 
-def code(script):
-    """Fingerprint of a script and all it imports here."""
-    return refused(fingerprint.code_fingerprint, ROOT, f"workflow.scripts.{script}")
+def code(script, source=None):
+    """Fingerprint of a script, for text of one kind of source if it reads many."""
+    return refused(fingerprint.script_fingerprint, ROOT, script, source)

@@ -8,6 +8,16 @@ def text_source(wildcards):
     return canonical(config["corpora"][wildcards.corpus])
 
 
+def code_by_source(script):
+    """A function that gives the fingerprint of a script for the text of a corpus or a study."""
+
+    def of(wildcards):
+        corpus = wildcards.get("corpus") or study_of(wildcards).corpus
+        return code(script, config["corpora"].get(corpus, {}).get("source"))
+
+    return of
+
+
 def text_parts(wildcards):
     """Files of a corpus's training text at most: so many can be encoded at once."""
     source = json.loads(text_source(wildcards))

@@ -13,7 +13,7 @@ def lineage_of(wildcards):
     study = study_of(wildcards)
     settings, source = study.settings, config["corpora"][study.corpus]
     return {
-        "text": {"source": source, "code": code("text")},
+        "text": {"source": source, "code": code("text", source["source"])},
         "tokenizer": {
             "tokenizer": settings["tokenizer"],
             "vocab_size": settings["vocab_size"],

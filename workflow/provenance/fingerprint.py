@@ -1,4 +1,4 @@
-"""What produced a result: a fingerprint of the code, the versions, the device, the commit.
+"""Fingerprint of the code that makes a result.
 
 The fingerprint of a script covers what it does and what every project module that it imports does,
 over syntax trees. These do not count, because they change no number: comments, docstrings and
@@ -9,33 +9,36 @@ beside it count by their bytes.
 
 import ast
 import hashlib
-import platform
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = ("bitnet", "workflow")  # whose imports are followed
 # How files are written, locked and reported on, not what is in them. Of such a module only its
 # constant FORMAT counts: raise it when a mended fault there made earlier results wrong.
 UNFOLLOWED = (
-    "bitnet.monitoring.anomalies",
-    "bitnet.monitoring.instruments",
+    "bitnet.common.errors",
     "bitnet.common.files",
     "bitnet.common.processes",
-    "bitnet.monitoring.progress",
-    "workflow.provenance.fingerprint",
-    "workflow.provenance.records",
     "bitnet.common.tensors",
-    "bitnet.monitoring.instruments",
+    "workflow.provenance",
     "workflow.scripts._cli",
-    "bitnet.monitoring.instruments",
 )
+UNUSED = {"train": ("bitnet.monitoring",)}  # watches a training and changes no number of it
+OF_SOURCE = {"stories": "bitnet.data.stories", "arithmetic": "bitnet.data.arithmetic"}
 DATA = (".txt", ".json", ".html")
 REPORTS = ("print", "log", "logging", "warnings")  # a statement that calls these only reports
 WORDS = {"add_argument": ("help", "metavar"), "ArgumentParser": ("description", "epilog")}
-RECORDED = ("torch", "numpy", "sentencepiece", "safetensors", "snakemake")
+
+
+def script_fingerprint(root: Path, script: str, source: str | None = None) -> str:
+    """Fingerprint of a script of workflow/scripts ("train"), without what its numbers ignore.
+
+    source: kind of the text that the job works on ("stories", "files", ...), for a script that
+    imports what makes every kind; None: all of them count.
+    """
+    others = [module for kind, module in OF_SOURCE.items() if source and kind != source]
+    return code_fingerprint(root, f"workflow.scripts.{script}", (*UNUSED.get(script, ()), *others))
 
 
 def code_fingerprint(root: Path, module: str, unused: tuple[str, ...] = ()) -> str:
@@ -234,30 +237,3 @@ def _says(node: ast.AST) -> bool:
 def _called(call: ast.Call) -> str:
     """Dotted name of what is called; "" where it has none."""
     return ast.unparse(call.func) if isinstance(call.func, ast.Name | ast.Attribute) else ""
-
-
-def environment() -> dict[str, str]:
-    """Versions and commit, to be recorded beside a result."""
-    found = {"python": platform.python_version(), "system": platform.system()}
-    for package in RECORDED:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    if commit := _commit():
-        found["commit"] = commit
-    return found
-
-
-def _commit() -> str | None:
-    try:
-        answer = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return answer.stdout.strip() or None

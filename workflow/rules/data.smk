@@ -18,7 +18,7 @@ rule text:
         "logs/data/{corpus}.text.log",
     params:
         source=text_source,
-        code=code("text"),
+        code=code_by_source("text"),
     message:
         "Text of the corpus {wildcards.corpus}"
     shell:

@@ -69,7 +69,7 @@ rule samples:
         device=setting("device"),
     params:
         source=study_source,
-        code=code("samples"),
+        code=code_by_source("samples"),
     message:
         "Stories of {wildcards.scope}{wildcards.run}"
     shell:

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bitnet.monitoring.progress import ERROR
-from workflow.provenance.fingerprint import code_fingerprint
+from bitnet.common.errors import ERROR
+from workflow.provenance.fingerprint import script_fingerprint
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,12 +52,12 @@ def parsed(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.
     return args
 
 
-def code_of(script: str, expected: str | None) -> str:
+def code_of(script: str, expected: str | None, source: str | None = None) -> str:
     """Fingerprint of a script; ValueError where it is not what the pipeline expected.
 
     A pipeline takes fingerprints when it starts: code edited since then would be recorded wrongly.
     """
-    found = code_fingerprint(ROOT, f"workflow.scripts.{script}")
+    found = script_fingerprint(ROOT, script, source)
     if expected and found != expected:
         raise ValueError(f"code of {script} was edited while the pipeline ran; run snakemake again")
     return found

@@ -1,7 +1,6 @@
-"""What the reports of experiments and pretrainings share: flags, runs in, figure, record out."""
+"""What the reports of experiments share: flags, runs in, figure and record out."""
 
 import argparse
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,11 +8,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from bitnet.common.files import read_json, whole_file
-from bitnet.common.tensors import load_tensors
-from bitnet.config.thresholds import Limits
-from bitnet.experiments.pretraining import Trained
 from bitnet.figures.style import save
-from workflow.provenance.fingerprint import environment
+from workflow.provenance.environment import environment
 from workflow.provenance.records import record_of, write_record
 from workflow.scripts._cli import flags
 
@@ -65,29 +61,3 @@ def seal(
         weights={name: run["weights"] for name, run in runs.items() if run["weights"]},
         evaluated=environment(),
     )
-
-
-def trained_flags(doc: str | None) -> argparse.ArgumentParser:
-    """Flags of a report on trainings."""
-    parser = flags(doc)
-    parser.add_argument("--observations", nargs="+", required=True, help="one file a training")
-    parser.add_argument("--manifest", required=True, help="manifest they were trained on")
-    parser.add_argument("--references", required=True, help="what count models reach there")
-    parser.add_argument("--tokenizer", required=True, help="to read what they wrote")
-    parser.add_argument("--anomalies", required=True, help="limits of the rules, as JSON")
-    parser.add_argument("--title", required=True, help="name of the study")
-    parser.add_argument("--markdown", required=True, help="Markdown file to write")
-    return parser
-
-
-def read_trained(args: argparse.Namespace) -> list[Trained]:
-    """The trainings; ValueError where one is of other data."""
-    manifest, references = read_json(args.manifest), read_json(args.references)
-    limits, found = Limits(**json.loads(args.anomalies)), []
-    for path in args.observations:
-        seen, record = load_tensors(path)
-        if record["data"] != manifest["sha256"]:
-            raise ValueError(f"{path} is of other data than {args.manifest}; delete it, run again")
-        name = Path(path).name.removesuffix(".observations.safetensors")
-        found.append(Trained(name, seen, record, manifest, references, limits))
-    return found

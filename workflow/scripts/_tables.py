@@ -11,7 +11,7 @@ import pandas as pd
 from bitnet.common.errors import refuse
 from bitnet.config.question import is_original
 from bitnet.evaluation.metrics import CSV_TYPES
-from workflow.provenance.fingerprint import environment
+from workflow.provenance.environment import environment
 from workflow.provenance.records import disagreements, read_record, record_of, unlike, write_record
 from workflow.scripts._cli import code_of, flags
 

@@ -14,7 +14,7 @@ from bitnet.claims.evidence import Evidence
 from bitnet.claims.ledger import ledger, markdown
 from bitnet.common.files import write_text
 from bitnet.config.thresholds import Thresholds
-from workflow.provenance.fingerprint import environment
+from workflow.provenance.environment import environment
 from workflow.provenance.records import record_of, write_record
 from workflow.scripts._cli import code_of, flags, parsed, run
 from workflow.scripts._tables import read_tables

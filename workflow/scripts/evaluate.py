@@ -12,9 +12,8 @@ from pathlib import Path
 
 from bitnet.common.files import damaged, read_json, write_text
 from bitnet.common.tensors import load_tensors
-from bitnet.config.run_names import BASE
 from bitnet.evaluation.metrics import evaluate
-from workflow.provenance.fingerprint import environment
+from workflow.provenance.environment import environment
 from workflow.provenance.records import differences, record_of, write_record
 from workflow.scripts._cli import code_of, flags, log, parsed, run
 
@@ -29,7 +28,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--manifest", required=True, help="manifest it was trained on")
     parser.add_argument("--references", required=True, help="what count models reach there")
     parser.add_argument("--lineage", default="{}", help="how its inputs were made, as JSON")
-    parser.add_argument("--variant", default=BASE, help="what else its name says")
+    parser.add_argument("--variant", default="base", help="what else its name says")
     parser.add_argument("--output", required=True, help="CSV file to write")
     args = parsed(parser, argv)
     lineage = json.loads(args.lineage)

@@ -15,7 +15,7 @@ from bitnet.config.thresholds import Thresholds
 from bitnet.evaluation.baselines import with_floor
 from bitnet.figures.draw import FIGURES, draw
 from bitnet.figures.style import METADATA, save
-from workflow.provenance.fingerprint import environment
+from workflow.provenance.environment import environment
 from workflow.provenance.records import write_record
 from workflow.scripts._cli import code_of, flags, log, parsed, run
 from workflow.scripts._tables import read_tables

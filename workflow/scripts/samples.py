@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> None:
     found = {
         "recipe": trained["recipe"],
         "trained": {key: trained[key] for key in ("code", "data", "environment", "diverged")},
-        "code": code_of("samples", args.code),
+        "code": code_of("samples", args.code, source.get("source")),
         "losses": {
             "step": seen["step"].tolist(),
             "nats": seen["nll"].mean(axis=1, dtype=float).tolist(),

@@ -12,7 +12,7 @@ from pathlib import Path
 from bitnet.common.files import write_text
 from bitnet.experiments.decision import markdown, rows
 from bitnet.figures import losses
-from workflow.provenance.fingerprint import environment
+from workflow.provenance.environment import environment
 from workflow.provenance.records import read_record, record_of, write_record
 from workflow.scripts._cli import code_of, flags, parsed, run
 from workflow.scripts._reports import save_figure

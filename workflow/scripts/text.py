@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", required=True, help="JSON file to write")
     args = parsed(parser, argv)
     source, folder = json.loads(args.source), Path(args.output).parent
-    key = {"source": source, "code": code_of("text", args.code)}
+    key = {"source": source, "code": code_of("text", args.code, source["source"])}
     described = {"validation": Split(folder, "validation", source, key).write()}
     held_out = {
         document_hash(text)

@@ -18,34 +18,28 @@ Several processes share each batch:
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
-import numpy as np
 import psutil
 import torch
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from bitnet.common.files import read_json, sha256
+from bitnet.common.files import read_json
 from bitnet.common.tensors import save_tensors
 from bitnet.config.recipe import Recipe
-from bitnet.config.thresholds import Limits
 from bitnet.data import probe
 from bitnet.data.dataloader import open_shard
-from bitnet.data.tokenizer import Tokenizer
 from bitnet.model.checkpoint import load_state, save_state, save_weights
-from bitnet.monitoring.instruments import Instruments
-from bitnet.monitoring.progress import DIVERGED, FINISHED, Every, Progress
-from bitnet.training.device import claim, compiles, describe
+from bitnet.monitoring.instruments import Instruments, limits_of, tokenizer_of
+from bitnet.monitoring.progress import DIVERGED, FINISHED, reporter
+from bitnet.training.device import claim, describe
 from bitnet.training.distributed import Ranks, joined, launched
+from bitnet.training.step import compiles
 from bitnet.training.trainer import Trainer, train
-from workflow.provenance.fingerprint import environment
+from workflow.provenance.environment import environment
 from workflow.scripts._cli import code_of, flags, log, parsed, run
-
-MEMORY_KEYS = "batch_size, sequence_length or hidden_size, or raise accumulate"
-LOG_EVERY, TELL_EVERY = 10, 30  # seconds between two lines of the log, of a terminal without bars
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -81,7 +75,10 @@ def main(argv: list[str] | None = None) -> None:
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and "memory" not in str(error):
                 raise
-            raise ValueError(f"out of memory on {describe(device)}; lower {MEMORY_KEYS}") from None
+            raise ValueError(
+                f"out of memory on {describe(device)}; lower batch_size, sequence_length or "
+                "hidden_size, or raise accumulate"
+            ) from None
 
 
 def only_one(output: Path) -> FileLock:
@@ -124,9 +121,7 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
     last = c.steps if c.stage2_weight_decay is not None else c.wd_switch
     first, watch = trainer.step, None
     if ranks.first:
-        limits, path = Limits(**json.loads(args.anomalies)), folder / "tokenizer.model"
-        own = path.is_file() and sha256(path) == manifest["tokenizer_sha256"]
-        tokenizer = Tokenizer(path) if own else None  # what is odd is then told in token ids
+        limits, tokenizer = limits_of(args.anomalies), tokenizer_of(folder, manifest)
         watch = Instruments(trainer, args.output, limits, tokenizer, args.tensorboard)
 
     def save(now: dict[str, torch.Tensor]) -> None:
@@ -137,6 +132,7 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
     with tqdm(
         total=last, initial=first, desc=name, unit="step", disable=hidden, mininterval=0.5
     ) as bar:
+        report = reporter(recipe, trainer.rows, last, bar, args.output)
         train(
             trainer,
             tokens,
@@ -145,7 +141,7 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
             last,
             save=save if ranks.first else None,
             save_every=args.checkpoint_every,
-            report=reporter(trainer, last, bar, args.output) if ranks.first else None,
+            report=report if ranks.first else None,
             watch=watch,
         )
     if not ranks.first:
@@ -167,25 +163,6 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
     write(trainer, args.output, {"inputs": inputs, "targets": targets}, record)
     if not orphaned:
         state.unlink(missing_ok=True)
-
-
-def reporter(trainer: Trainer, last: int, bar: tqdm, name: str) -> Callable:
-    """What a training calls now and then: a bar where it has a terminal to itself, else lines."""
-    c, due_log, due_line = trainer.recipe.training, Every(LOG_EVERY), Every(TELL_EVERY)
-
-    def report(step: int, loss: float, rate: float) -> None:
-        seen = len(np.unique(trainer.rows[-1]["prediction"]))
-        left = (last - step) * c.batch_size * c.sequence_length / rate
-        now = Progress(step, last, loss, seen, rate, left)
-        words = f"loss {loss:.3f}, UniquePredictions {seen}, {rate:,.0f} tokens/s"
-        bar.set_postfix_str(words, refresh=False)
-        bar.update(step - bar.n)
-        if due_log() or step == last:
-            log.info("%s", now)
-        if bar.disable and (due_line() or step == last):
-            print(f"{name}: {now}", file=sys.stderr, flush=True)
-
-    return report
 
 
 def resume(trainer: Trainer, trunk: str | None, state: Path, key: dict) -> None:

@@ -1,0 +1,176 @@
+"""Which scripts an edit of this project makes run again: those whose results it can change.
+
+What may not train again is what most edits are: words, log formats, limits of warnings.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.project import ROOT
+from workflow.provenance.fingerprint import _code, script_fingerprint
+
+SCRIPTS = sorted(path.stem for path in (ROOT / "workflow/scripts").glob("[a-z]*.py"))
+BY_HAND = {"generate", "recipe", "scaling_test", "watch"}  # of no rule: nothing hangs on them
+NOTHING: set[str] = set()
+EDITS = {  # name: file, old, new, scripts that are run again
+    "format of the log": ("workflow/scripts/_cli.py", "%H:%M:%S", "%H:%M", NOTHING),
+    "words of the progress line": (
+        "bitnet/monitoring/progress.py",
+        '"loss {loss:.3f}, ',
+        '"loss now {loss:.3f}, ',
+        NOTHING,
+    ),
+    "a version more to record": (
+        "workflow/provenance/environment.py",
+        '"torch", "numpy"',
+        '"torch", "scipy", "numpy"',
+        NOTHING,
+    ),
+    "words of a refusal": ("bitnet/common/errors.py", "; allowed: {", "; it may be {", NOTHING),
+    "an error of the training": (
+        "bitnet/training/trainer.py",
+        '"a state of another model: ',
+        '"the state of another model: ',
+        NOTHING,
+    ),
+    "a line of the log": (
+        "workflow/scripts/train.py",
+        '"resumed at step %d"',
+        '"goes on at step %d"',
+        NOTHING,
+    ),
+    "the pilot's refusal": (
+        "workflow/scripts/train.py",
+        "the pilot says",
+        "the pilot run says",
+        NOTHING,
+    ),
+    "help of a flag": ("workflow/scripts/train.py", 'help="steps"', 'help="updates"', NOTHING),
+    "help of a flag that many share": (
+        "workflow/scripts/_tables.py",
+        'help="CSV files of runs"',
+        'help="tables"',
+        NOTHING,
+    ),
+    "a GPU more in the MFU table": (
+        "bitnet/monitoring/instruments.py",
+        '("A100", 312e12),',
+        '("A100", 312e12),\n    ("B200", 2250e12),',
+        NOTHING,
+    ),
+    "a limit of the anomaly rules": (
+        "bitnet/config/thresholds.py",
+        "loss_spike_above: float = 2",
+        "loss_spike_above: float = 3",
+        {"error_rates", "pilot_report", "pretraining_report", *["verdict", "figures", "report"]}
+        | {"claims", "results_template"},
+    ),
+    "a rule of the anomalies": (
+        "bitnet/monitoring/anomalies.py",
+        "REPEATED = 4",
+        "REPEATED = 5",
+        {"pilot_report", "pretraining_report"},
+    ),
+    "what counts as gibberish": (
+        "bitnet/experiments/rules.py",
+        "KNOWN_SHARE = 0.9",
+        "KNOWN_SHARE = 0.85",
+        {"arithmetic_report", "stories_report", "samples", "sanity_report"},
+    ),
+    "seconds a layer of the announcement": (  # decide also whether a run is compiled
+        "bitnet/config/speed.py",
+        "GPU_SECONDS_A_LAYER, GPU_FLOPS = 0.0025",
+        "GPU_SECONDS_A_LAYER, GPU_FLOPS = 0.002",
+        {"train", "pilot_report"},
+    ),
+    "rounding in sampling": (
+        "bitnet/inference/sampling.py",
+        "ROUNDING = 1e-12",
+        "ROUNDING = 1e-11",
+        {"train", "answers", "samples", "compare_runtimes"},
+    ),
+    "a constant of the sentence checker": (
+        "bitnet/data/stories/check.py",
+        "MOST_READINGS = 32",
+        "MOST_READINGS = 33",
+        {"samples"},
+    ),
+    "a heading of a report": (
+        "bitnet/experiments/stories.py",
+        '"# Stories: {title}"',
+        '"# Stories of {title}"',
+        {"stories_report"},
+    ),
+    "a new constant of GGUF": (
+        "bitnet/export/gguf.py",
+        "SMALLEST_SCALE",
+        "NEW = 1\nSMALLEST_SCALE",
+        {"export"},
+    ),
+    "the loss": ("bitnet/training/loss.py", "2**24", "2**23", {"train"}),
+    "a metric": (
+        "bitnet/evaluation/metrics.py",
+        "HASH_DIGITS = 12",
+        "HASH_DIGITS = 13",
+        {"evaluate", "references", "verdict", "figures", "report", "claims", "error_rates"}
+        | {"results_template", "export"},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("bitnet", "workflow"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def fingerprints(project: Path, source: str | None = None) -> dict[str, str]:
+    _code.cache_clear()
+    return {name: script_fingerprint(project, name, source) for name in SCRIPTS}
+
+
+def changed(project: Path, edit: tuple[str, str, str], source: str | None = None) -> set[str]:
+    """Scripts of rules whose fingerprint an edit changes; the edit is taken back."""
+    name, old, new = edit
+    path, before = project / name, fingerprints(project, source)
+    text = path.read_text(encoding="utf-8")
+    assert old in text, f"nothing to change in {name}"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    after = fingerprints(project, source)
+    path.write_text(text, encoding="utf-8")
+    return {script for script in SCRIPTS if before[script] != after[script]} - BY_HAND
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_makes_those_scripts_run_again_whose_results_it_can_change(project, name):
+    *edit, expected = EDITS[name]
+    assert changed(project, edit) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "touched"), [("stories", True), ("files", False), ("fineweb_edu", False)]
+)
+def test_a_word_of_the_built_in_stories_touches_no_other_text(project, source, touched):
+    edit = ("bitnet/data/stories/lexicon.txt", "noun", "# a remark\nnoun")
+    scripts = changed(project, edit, source)
+    assert ("text" in scripts) == ("samples" in scripts) == ("references" in scripts) == touched
+    assert scripts.isdisjoint({"train", "evaluate", "verdict", "figures", "report", "export"})
+
+
+def test_modules_may_be_renamed_and_moved_from_room_to_room(project):
+    before = fingerprints(project)
+    moves = {"bitnet.training.loss": "bitnet.model.cross_entropy", "bitnet.data": "bitnet.corpus"}
+    for old, new in moves.items():
+        source, target = (project / name.replace(".", "/") for name in (old, new))
+        if source.is_dir():
+            source.rename(target)
+        else:
+            source.with_suffix(".py").rename(target.with_suffix(".py"))
+        for path in project.rglob("*.py"):
+            path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    assert not (project / "bitnet/data").exists()
+    assert fingerprints(project) == before
