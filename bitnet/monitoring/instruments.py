@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bitnet.common.errors import refuse
-from bitnet.common.files import write_text
+from bitnet.common.files import sha256, write_text
 from bitnet.config.recipe import Recipe
 from bitnet.config.speed import flops_per_token
 from bitnet.config.thresholds import Limits
@@ -35,17 +35,20 @@ PEAKS = (
 
 
 class Instruments:
-    """Called with a trainer after each evaluation; writes <output>.anomalies.jsonl."""
+    """Called with a trainer after each evaluation; writes <output>.anomalies.jsonl.
+
+    limits: those of `Limits` that differ from its defaults, as config.yaml has them.
+    """
 
     def __init__(
         self,
         trainer: Trainer,
         output: str,
-        limits: Limits,
+        limits: Mapping[str, float],
         tokenizer: Tokenizer | None,
         tensorboard: bool = False,
     ):
-        self.path, self.limits = Path(f"{output}.anomalies.jsonl"), limits
+        self.path, self.limits = Path(f"{output}.anomalies.jsonl"), Limits(**limits)
         self.tokenizer = tokenizer
         self.board = Board(f"{output}.tensorboard", trainer.step) if tensorboard else None
         self.first, self.began = trainer.step, time.perf_counter()
@@ -95,6 +98,13 @@ def utilisation(recipe: Recipe, rate: float, device: str, processes: int = 1) ->
         if name in device and "Laptop" not in device:
             return rate * flops_per_token(recipe) / (peak * processes)
     return None
+
+
+def tokenizer_of(folder: Path, manifest: Mapping) -> Tokenizer | None:
+    """The tokenizer beside a manifest; None (token ids are shown then) where it is another one."""
+    path = folder / "tokenizer.model"
+    own = path.is_file() and sha256(path) == manifest["tokenizer_sha256"]
+    return Tokenizer(path) if own else None
 
 
 class Board:

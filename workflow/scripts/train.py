@@ -28,15 +28,13 @@ import torch
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from bitnet.common.files import read_json, sha256
+from bitnet.common.files import read_json
 from bitnet.common.tensors import save_tensors
 from bitnet.config.recipe import Recipe
-from bitnet.config.thresholds import Limits
 from bitnet.data import probe
 from bitnet.data.dataloader import open_shard
-from bitnet.data.tokenizer import Tokenizer
 from bitnet.model.checkpoint import load_state, save_state, save_weights
-from bitnet.monitoring.instruments import Instruments
+from bitnet.monitoring.instruments import Instruments, tokenizer_of
 from bitnet.monitoring.progress import DIVERGED, FINISHED, Every, Progress
 from bitnet.training.device import claim, compiles, describe
 from bitnet.training.distributed import Ranks, joined, launched
@@ -124,9 +122,7 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
     last = c.steps if c.stage2_weight_decay is not None else c.wd_switch
     first, watch = trainer.step, None
     if ranks.first:
-        limits, path = Limits(**json.loads(args.anomalies)), folder / "tokenizer.model"
-        own = path.is_file() and sha256(path) == manifest["tokenizer_sha256"]
-        tokenizer = Tokenizer(path) if own else None  # what is odd is then told in token ids
+        limits, tokenizer = json.loads(args.anomalies), tokenizer_of(folder, manifest)
         watch = Instruments(trainer, args.output, limits, tokenizer, args.tensorboard)
 
     def save(now: dict[str, torch.Tensor]) -> None:
