@@ -163,7 +163,9 @@ def packable_run():
     study = Study.of(config, "portable", config.get("corpus"))
     asked = study.question()
     values = {**study.axis_defaults(), **asked["headline"]}
-    return run_names.spell({**values, "stage2_weight_decay": asked["treatment"]}, study.axis_defaults())
+    return run_names.spell(
+        {**values, "stage2_weight_decay": asked["treatment"]}, study.axis_defaults()
+    )
 
 
 def chosen_ledger():

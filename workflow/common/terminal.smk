@@ -3,7 +3,11 @@
 
 def announce(workflow):
     """How many trainings there are to do, and about how long they take."""
-    jobs = [job for job in workflow.dag.needrun_jobs() if job.rule.name in ("train_trunk", "train_branch")]
+    jobs = [
+        job
+        for job in workflow.dag.needrun_jobs()
+        if job.rule.name in ("train_trunk", "train_branch")
+    ]
     slots = [job.resources.get("gpu", 0) for job in jobs]
     cluster = workflow.non_local_exec  # where this machine's cores and GPUs say nothing
     gpu = any(slots) if cluster else has_cuda()
