@@ -1,7 +1,7 @@
 """The figures of a study: pure functions from one table (all runs' CSVs together) to a figure.
 
 figure = draw("loss", rows, Thresholds(), "wd_fix")
-plot_style.save(figure, "loss.svg", "svg")
+style.save(figure, "loss.svg", "svg")
 """
 
 from collections.abc import Mapping

@@ -35,17 +35,20 @@ PEAKS = (
 
 
 class Instruments:
-    """Called with a trainer after each evaluation; writes <output>.anomalies.jsonl."""
+    """Called with a trainer after each evaluation; writes <output>.anomalies.jsonl.
+
+    limits: those of `Limits` that differ from its defaults, as config.yaml has them.
+    """
 
     def __init__(
         self,
         trainer: Trainer,
         output: str,
-        limits: Limits,
+        limits: Mapping[str, float],
         tokenizer: Tokenizer | None,
         tensorboard: bool = False,
     ):
-        self.path, self.limits = Path(f"{output}.anomalies.jsonl"), limits
+        self.path, self.limits = Path(f"{output}.anomalies.jsonl"), Limits(**limits)
         self.tokenizer = tokenizer
         self.board = Board(f"{output}.tensorboard", trainer.step) if tensorboard else None
         self.first, self.began = trainer.step, time.perf_counter()
@@ -85,18 +88,6 @@ class Instruments:
         return self.tokenizer.decode(ids) if self.tokenizer else str(ids)
 
 
-def limits_of(text: str) -> Limits:
-    """Limits of the anomaly rules from JSON."""
-    return Limits(**json.loads(text))
-
-
-def tokenizer_of(folder: Path, manifest: Mapping) -> Tokenizer | None:
-    """The tokenizer beside a manifest; None, so that token ids are shown, if it is another one."""
-    path = folder / "tokenizer.model"
-    own = path.is_file() and sha256(path) == manifest["tokenizer_sha256"]
-    return Tokenizer(path) if own else None
-
-
 def utilisation(recipe: Recipe, rate: float, device: str, processes: int = 1) -> float | None:
     """MFU at `rate` tokens a second on so many devices of a name; None where no peak is known.
 
@@ -107,6 +98,13 @@ def utilisation(recipe: Recipe, rate: float, device: str, processes: int = 1) ->
         if name in device and "Laptop" not in device:
             return rate * flops_per_token(recipe) / (peak * processes)
     return None
+
+
+def tokenizer_of(folder: Path, manifest: Mapping) -> Tokenizer | None:
+    """The tokenizer beside a manifest; None (token ids are shown then) where it is another one."""
+    path = folder / "tokenizer.model"
+    own = path.is_file() and sha256(path) == manifest["tokenizer_sha256"]
+    return Tokenizer(path) if own else None
 
 
 class Board:

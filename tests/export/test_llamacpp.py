@@ -14,12 +14,6 @@ llama_cpp = pytest.importorskip("llama_cpp", reason="needs the extra `llamacpp`"
 pytestmark = pytest.mark.llamacpp
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory, stories_data) -> Run:
-    """Ternary, hidden 256, two layers."""
-    return train_run(tmp_path_factory.mktemp("ternary"), stories_data)
-
-
 def opened(path, **more):
     return llama_cpp.Llama(str(path), n_ctx=64, n_threads=1, verbose=False, **more)
 

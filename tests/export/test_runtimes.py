@@ -8,16 +8,10 @@ import torch
 from bitnet.common.files import read_json
 from bitnet.export.runtimes import read, write_speed
 from bitnet.export.torch_runtimes import Ours, Transformers
-from tests.helpers.exports import Run, tabulate, train_run
+from tests.helpers.exports import Run, tabulate
 from workflow.provenance.records import read_record
 from workflow.scripts import compare_runtimes
 from workflow.scripts._cli import run as call
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory, stories_data) -> Run:
-    """Ternary, hidden 256, one layer."""
-    return train_run(tmp_path_factory.mktemp("one"), stories_data, 100, num_layers=1)
 
 
 @pytest.fixture

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 import torch
 
+from bitnet.common.tensors import load_tensors, save_tensors
 from bitnet.config.recipe import ModelConfig, Recipe, TrainConfig
 from bitnet.data import probe
 from bitnet.data.dataloader import open_shard
@@ -16,6 +18,7 @@ from bitnet.model.transformer import Transformer
 from tests.conftest import DataSet
 from tests.helpers.agreement import Agreement, agreement
 from workflow.scripts import evaluate, export, references, train
+from workflow.scripts._cli import run as call
 
 LENGTH = 32
 
@@ -113,3 +116,45 @@ def with_scales(model: Transformer, scale_of) -> Transformer:
                 share = codes.abs().mean()
                 theirs.copy_(codes * scale_of(name, scale.item()) / share)
     return other
+
+
+def load(folder: Path, dtype=torch.float32, **more):
+    """A model by transformers, from files alone."""
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(
+        folder, dtype=dtype, local_files_only=True, attn_implementation="sdpa", **more
+    ).eval()
+
+
+def passes_float32(found) -> bool:
+    """What rounding in float32 alone may change, by measurement."""
+    return found.argmax >= 0.995 and found.divergence <= 1e-5 and abs(found.loss) <= 5e-4
+
+
+def by_gguf(path: Path):
+    """A GGUF file loaded by transformers."""
+    return load(path.parent, gguf_file=path.name)
+
+
+def passes_gguf(found) -> bool:
+    """What sums in another order may change, where no activation is rounded."""
+    return found.largest <= 1e-4 and found.argmax == 1
+
+
+def refused(capsys, action) -> str:
+    """The one line that a script ends in."""
+    with pytest.raises(SystemExit) as ended:
+        call(action)
+    line = str(ended.value)
+    assert line.startswith("error: ") and "\n" not in line
+    return line
+
+
+def rewritten(run: Run, to: Path, change) -> Run:
+    """A run whose weights or record are others, sealed anew."""
+    arrays, metadata = load_tensors(run.weights)
+    arrays = {name: array.copy() for name, array in arrays.items()}
+    change(arrays, metadata)
+    save_tensors(to / "run.safetensors", arrays, metadata)
+    return run._replace(weights=to / "run.safetensors")

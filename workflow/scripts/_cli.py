@@ -13,11 +13,7 @@ from workflow.provenance.fingerprint import script_fingerprint
 ROOT = Path(__file__).resolve().parents[2]
 
 log = logging.getLogger("bitnet")
-
-
 log.addHandler(logging.NullHandler())
-
-
 logging.raiseExceptions = False  # a log on a full disk is no reason to stop
 
 

@@ -32,7 +32,7 @@ from bitnet.config.recipe import Recipe
 from bitnet.data import probe
 from bitnet.data.dataloader import open_shard
 from bitnet.model.checkpoint import load_state, save_state, save_weights
-from bitnet.monitoring.instruments import Instruments, limits_of, tokenizer_of
+from bitnet.monitoring.instruments import Instruments, tokenizer_of
 from bitnet.monitoring.progress import DIVERGED, FINISHED, reporter
 from bitnet.training.device import claim, describe
 from bitnet.training.distributed import Ranks, joined, launched
@@ -121,7 +121,7 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
     last = c.steps if c.stage2_weight_decay is not None else c.wd_switch
     first, watch = trainer.step, None
     if ranks.first:
-        limits, tokenizer = limits_of(args.anomalies), tokenizer_of(folder, manifest)
+        limits, tokenizer = json.loads(args.anomalies), tokenizer_of(folder, manifest)
         watch = Instruments(trainer, args.output, limits, tokenizer, args.tensorboard)
 
     def save(now: dict[str, torch.Tensor]) -> None:
