@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from bitnet.config.question import Question
 from bitnet.config.run_names import AXES, BASE, VARIANT
 from bitnet.config.thresholds import Thresholds
 from bitnet.evaluation.states import final, share, state, trunk_state
@@ -26,7 +27,7 @@ class Evidence:
     """Tables of a study, with what it asks and what it is judged by."""
 
     rows: pd.DataFrame
-    question: Mapping
+    question: Question
     thresholds: Thresholds
 
     @cached_property
@@ -55,7 +56,7 @@ class Evidence:
     @property
     def headline(self) -> dict:
         """Columns and values of the cell the study is about, as far as its question names it."""
-        wanted = {"variant": BASE, **self.question["headline"]}
+        wanted = {"variant": BASE, **self.question.headline}
         return {COLUMNS[key]: value for key, value in wanted.items()}
 
     def cell(self, **changes) -> pd.DataFrame:
@@ -76,7 +77,7 @@ class Evidence:
     def arm(self, name: str, **changes) -> pd.DataFrame:
         """Runs of `treatment` or `control`, by seed."""
         runs = self.cell(**changes)
-        return runs[np.isclose(runs["Stage2WD"], self.question[name])].set_index("Seed")
+        return runs[np.isclose(runs["Stage2WD"], self.question.value(name))].set_index("Seed")
 
     def neighbours(self) -> dict[str, dict]:
         """What is unlike the headline in exactly one column, beside size and weights, by label."""

@@ -12,6 +12,7 @@ import pandas as pd
 
 from bitnet.claims.evidence import Evidence
 from bitnet.common.markdown import bullets, number, table
+from bitnet.config.question import Question
 from bitnet.config.run_names import BASE, VARIANT
 from bitnet.config.thresholds import Thresholds
 from bitnet.evaluation.states import tally
@@ -36,7 +37,7 @@ WORKS = {
 def results_template(
     rows: pd.DataFrame,
     records: Mapping[str, Mapping],
-    question: Mapping,
+    question: Question,
     thresholds: Thresholds,
     title: str,
 ) -> str:
@@ -47,7 +48,7 @@ def results_template(
     study = Evidence(rows, question, thresholds)
     headline = {key: value for key, value in study.headline.items() if key != "HiddenSize"}
     arms = study.select(headline)
-    tested = arms[arms["Stage2WD"] == question["treatment"]]
+    tested = arms[arms["Stage2WD"] == question.treatment]
     blocks = [
         f"# Results template: {title}",
         table(["", ""], _origin(rows, records)),

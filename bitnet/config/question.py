@@ -1,18 +1,16 @@
-"""What a study asks: which arms are compared, by what, and what that is called.
+"""What a study asks: two arms that are compared, by which metric, and the cell that answers.
 
-A question is a mapping, as `studies.Study.question` completes it from config.yaml: `treatment` and
-`control`, values of `axis` (Stage-2 weight decay where it is left out); `metric` with its `column`,
-what is `better` and the `margin` (distinct predictions where it is left out); `headline`, the cell
-that answers; `default`, the study's own value of an axis that names spell only where it differs.
-
-Arms of Stage-2 weight decay branch from one trunk a seed. Arms of any other axis share the seed
-alone, so there the control, not the switch, shows what the treatment is up against.
+Arms of Stage-2 weight decay branch from one trunk a seed. Arms of any other axis share only their
+seed, so there the control's final state, not the state at the switch, tells whether there was a
+collapse to prevent.
 """
 
+import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 
+from bitnet.common.errors import one_of, refuse
 from bitnet.config.run_names import AXES, Axis
 from bitnet.config.thresholds import Thresholds
 
@@ -20,6 +18,10 @@ STAGE2 = "stage2_weight_decay"
 COUNT = "UniquePredictions"
 RATIOS = (COUNT, "PDR")  # compared by their logarithms: margins are ratios
 SHORT, LONG = {STAGE2: "WD"}, {STAGE2: "Stage-2 WD"}  # other axes are called by their keys
+AXIS = {axis.key: axis for axis in AXES}
+IN_A_HEADLINE = ("variant", *(key for key in AXIS if key != "seed"))
+
+Value = float | str | bool
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class Metric:
     better: str = "higher"
     margin: float | None = None
     """Ratio or difference of arms that still counts as equal; None: `equivalence_ratio`."""
+
+    def __post_init__(self):
+        if self.column in RATIOS and self.margin is not None and self.margin <= 1:
+            ratio = f"above 1, a ratio of {self.column}"
+            raise refuse("question.metric.margin", self.margin, ratio)
 
     @property
     def sign(self) -> int:
@@ -42,38 +49,94 @@ class Metric:
         return math.log(margin) if self.column in RATIOS else margin
 
 
-def axis_of(question: Mapping) -> Axis:
-    """The axis whose values are the arms."""
-    key = question.get("axis", STAGE2)
-    return next(axis for axis in AXES if axis.key == key)
+@dataclass(frozen=True)
+class Question:
+    """Two values of one axis that are compared; ValueError in one line where they cannot be."""
+
+    treatment: Value
+    control: Value
+    headline: Mapping[str, Value] = field(default_factory=dict)
+    """The cell that answers: values by axis (or "variant"), as far as they are needed."""
+    axis: Axis = AXIS[STAGE2]
+    """Whose values the arms are."""
+    metric: Metric = Metric()
+    default: Value | None = None
+    """The axis value of runs whose name does not mention the axis."""
+
+    def __post_init__(self):
+        key = self.axis.key
+        if self.treatment == self.control:
+            raise refuse("question.control", self.control, "another than treatment")
+        for name in self.headline:
+            if name not in IN_A_HEADLINE:
+                raise refuse("question.headline", name, one_of(IN_A_HEADLINE))
+        if self.headline.get(key, self.control) != self.control:
+            control = f"the control, {self.control}: cells are named by it"
+            raise refuse(f"question.headline.{key}", self.headline[key], control)
+
+    @classmethod
+    def from_dict(cls, fields: Mapping) -> "Question":
+        """A question from a block of config.yaml as `Study.question` completes it."""
+        fields = dict(fields)
+        key = fields.pop("axis", STAGE2)
+        if key not in AXIS:
+            raise refuse("question.axis", key, one_of(AXIS))
+        try:
+            return cls(axis=AXIS[key], metric=Metric(**fields.pop("metric", {})), **fields)
+        except TypeError as error:
+            raise ValueError(f"not a question: {error}") from None
+
+    @classmethod
+    def from_json(cls, text: str) -> "Question":
+        """Read `to_json`'s form; ValueError for unknown or missing keys."""
+        try:
+            fields = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"not a question: {error}") from None
+        if not isinstance(fields, dict):
+            raise ValueError(f"not a question: {text}")
+        return cls.from_dict(fields)
+
+    def to_dict(self) -> dict:
+        """What differs from the defaults, as config.yaml has it."""
+        fields = {"treatment": self.treatment, "control": self.control}
+        fields["headline"] = dict(self.headline)
+        if not self.shares_trunk:
+            fields["axis"] = self.axis.key
+        metric = {k: v for k, v in asdict(self.metric).items() if v != getattr(Metric, k)}
+        fields |= {"metric": metric} if metric else {}
+        return fields | ({} if self.default is None else {"default": self.default})
+
+    def to_json(self) -> str:
+        """Canonical JSON: sorted keys; equal questions are equal strings."""
+        return json.dumps(self.to_dict(), sort_keys=True)
+
+    @property
+    def shares_trunk(self) -> bool:
+        """Whether both arms of a seed branch from one trunk."""
+        return self.axis.key == STAGE2
+
+    @property
+    def is_original(self) -> bool:
+        """Whether the original reports' claims are about it, whatever its two values are."""
+        return self.shares_trunk and self.metric == Metric()
+
+    @property
+    def change(self) -> str:
+        """'Stage-2 WD 0 instead of 0.05', in a sentence."""
+        key, treatment, control = self.axis.key, *map(value_name, (self.treatment, self.control))
+        return f"{LONG.get(key, key)} {treatment} instead of {control}"
+
+    def value(self, arm: str) -> Value:
+        """The axis value of "treatment" or "control"."""
+        return {"treatment": self.treatment, "control": self.control}[arm]
+
+    def arm_name(self, arm: str) -> str:
+        """'WD 0' or 'warmup_steps 100': what "treatment" or "control" is, in a table."""
+        return f"{SHORT.get(self.axis.key, self.axis.key)} {value_name(self.value(arm))}"
 
 
-def shares_trunk(question: Mapping) -> bool:
-    """Whether both arms of a seed branch from one trunk."""
-    return axis_of(question).key == STAGE2
-
-
-def metric_of(question: Mapping) -> Metric:
-    """What the arms are compared by."""
-    return Metric(**question.get("metric", {}))
-
-
-def is_original(question: Mapping) -> bool:
-    """Whether it is the question that the original reports' claims are about, with other values."""
-    return shares_trunk(question) and "metric" not in question
-
-
-def arm_name(question: Mapping, arm: str) -> str:
-    """'WD 0' or 'warmup_steps 100': what `treatment` or `control` is, in a table."""
-    key = axis_of(question).key
-    return f"{SHORT.get(key, key)} {value_name(question[arm])}"
-
-
-def change(question: Mapping) -> str:
-    """'Stage-2 WD 0 instead of 0.05', in a sentence."""
-    key = axis_of(question).key
-    treatment, control = (value_name(question[arm]) for arm in ("treatment", "control"))
-    return f"{LONG.get(key, key)} {treatment} instead of {control}"
+ORIGINAL = Question(treatment=0.0, control=0.05)  # of the original reports, without a headline
 
 
 def value_name(value: float | str | bool) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bitnet.common.errors import one_of, refuse
 from bitnet.config import run_names
-from bitnet.config.question import RATIOS, STAGE2, axis_of, metric_of, shares_trunk
+from bitnet.config.question import AXIS, STAGE2, Question
 from bitnet.config.recipe import ModelConfig, Recipe, TrainConfig
 
 OF_MODEL = ("hidden_size", "weights")  # axes that shape the model; all others, the training
@@ -176,24 +176,15 @@ class Study:
 
     def _check_question(self, grid: Mapping[str, Sequence]) -> None:
         question = self.question()
-        arms, headline = axis_of(question).key, question["headline"]
-        asked = [(arm, arms, question[arm]) for arm in ("treatment", "control")]
+        arms, headline = question.axis.key, question.headline
+        asked = [(arm, arms, question.value(arm)) for arm in ("treatment", "control")]
         asked += [(f"headline.{axis}", axis, v) for axis, v in headline.items()]
-        if not shares_trunk(question):  # where the grid has several, one must be said
+        if not question.shares_trunk:  # where the grid has several, one must be said
             asked.append((f"headline.{STAGE2}", STAGE2, headline.get(STAGE2)))
         for key, axis, value in asked:
             kinds = [(v, type(v) is bool) for v in grid[axis]]  # to Python, True is 1
             if (value, type(value) is bool) not in kinds:
                 raise refuse(f"question.{key}", value, f"{axis} of the grid, {grid[axis]}")
-        if question["treatment"] == question["control"]:
-            raise refuse("question.control", question["control"], "another than treatment")
-        if headline.get(arms, question["control"]) != question["control"]:
-            control = f"the control, {question['control']}: cells are named by it"
-            raise refuse(f"question.headline.{arms}", headline[arms], control)
-        metric = metric_of(question)
-        if metric.column in RATIOS and metric.margin is not None and metric.margin <= 1:
-            ratio = f"above 1, a ratio of {metric.column}"
-            raise refuse("question.metric.margin", metric.margin, ratio)
 
     def trunk(self, run: str) -> str:
         """Name of the trunk that a run branches from."""
@@ -219,17 +210,15 @@ class Study:
         """CPU threads of one training."""
         return self.settings["threads"]
 
-    def question(self) -> dict:
+    def question(self) -> Question:
         """What the verdict compares; the headline cell complete. ValueError without a question."""
         if "question" not in self.settings:
             raise refuse("study", self.name, "one with a question: this one is an experiment")
-        question, training = dict(self.settings["question"]), self.settings["training"]
+        fields, training = dict(self.settings["question"]), self.settings["training"]
         own = {key: training[key] for key in ("peak_lr", "stage1_weight_decay")}
-        if not shares_trunk(question):
-            axis = axis_of(question)
-            question["default"] = self.axis_defaults()[axis.key]
+        if (key := fields.get("axis", STAGE2)) != STAGE2:
+            fields["default"] = self.axis_defaults()[key]
             decays = self.settings["grid"][STAGE2]
             own |= {STAGE2: decays[0]} if len(decays) == 1 else {}
-            own |= {axis.key: question["control"]} if axis.column != run_names.VARIANT else {}
-        question["headline"] = {**own, **question["headline"]}
-        return question
+            own |= {key: fields["control"]} if AXIS[key].column != run_names.VARIANT else {}
+        return Question.from_dict({**fields, "headline": {**own, **fields["headline"]}})

@@ -4,13 +4,13 @@ figure = draw("loss", rows, Thresholds(), "wd_fix")
 style.save(figure, "loss.svg", "svg")
 """
 
-from collections.abc import Mapping
 from functools import partial
 
 import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bitnet.config.question import ORIGINAL, Question
 from bitnet.config.thresholds import Thresholds
 from bitnet.figures import mechanism, phase, scaling, trajectories
 from bitnet.figures.rows import prepared
@@ -29,7 +29,7 @@ def draw(
     rows: pd.DataFrame,
     thresholds: Thresholds,
     title: str = "",
-    question: Mapping | None = None,
+    question: Question = ORIGINAL,
 ) -> Figure:
     """One of `FIGURES`, its arms those of the question; ValueError where rows are of no one study.
 

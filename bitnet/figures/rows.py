@@ -1,13 +1,13 @@
 """The rows of a study as its figures read them: checked, in order, and what they stand beside."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 from scipy.stats import gmean
 
-from bitnet.config.question import axis_of, shares_trunk, value_name
+from bitnet.config.question import ORIGINAL, Question, value_name
 from bitnet.config.run_names import BASE, VARIANT
 from bitnet.config.thresholds import Thresholds
 from bitnet.evaluation.metrics import COLUMNS
@@ -22,7 +22,7 @@ SWITCH = "at the switch"
 COUNT_MODELS = {name: f"{name.title()}UniquePredictions" for name in ("trigram", "bigram")}
 
 
-def prepared(rows: pd.DataFrame, question: Mapping | None = None) -> pd.DataFrame:
+def prepared(rows: pd.DataFrame, question: Question = ORIGINAL) -> pd.DataFrame:
     """Rows run after run, with columns more, which figures are drawn by.
 
     Diverged: true from where a run broke to its end. Arm: the value of the question's axis, with
@@ -40,11 +40,10 @@ def prepared(rows: pd.DataFrame, question: Mapping | None = None) -> pd.DataFram
     for column in ("N", "DataHash", "VocabSize", "Blind"):
         if len(values := sorted(rows[column].map(str).unique())) > 1:
             raise ValueError(f"results disagree in {column}: {', '.join(values)}")
-    question = question or {}
-    axis, rows = axis_of(question), armed(rows, question)
+    axis, rows = question.axis, armed(rows, question)
     name = axis.key if axis.column == VARIANT else axis.column
     arms = [f"{name} {value_name(arm)}" if pd.notna(arm) else np.nan for arm in rows["Arm"]]
-    part = rows["SwitchStep"] * shares_trunk(question)
+    part = rows["SwitchStep"] * question.shares_trunk
     floor = rows.get("FloorLoss", np.nan)
     rows = rows.assign(Arm=np.array(arms, dtype=object), PartStep=part, FloorLoss=floor)
     rows = rows.sort_values([*RUN, "Step"], na_position="first", ignore_index=True)

@@ -15,7 +15,7 @@ from plotly.offline import get_plotlyjs
 
 from bitnet.claims.evidence import Evidence
 from bitnet.claims.ledger import ledger
-from bitnet.config.question import is_original
+from bitnet.config.question import Question
 from bitnet.config.thresholds import Thresholds
 from bitnet.figures.draw import draw
 from bitnet.figures.rows import prepared
@@ -43,14 +43,14 @@ PLOT = {"responsive": True, "displaylogo": False, "displayModeBar": False}
 def page(
     rows: pd.DataFrame,
     records: Mapping[str, Mapping],
-    question: Mapping,
+    question: Question,
     thresholds: Thresholds,
     title: str,
 ) -> str:
     """The page, of all rows of a study and the records beside their tables."""
     study = Evidence(rows, question, thresholds)
     shown, first = prepared(rows, question), rows.iloc[0]
-    claims = ledger({title: study} if is_original(question) else {})
+    claims = ledger({title: study} if question.is_original else {})
     untested = claims.loc[claims["Outcome"] == "not tested", "Claim"]
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = environment.from_string(TEMPLATE)
@@ -113,7 +113,7 @@ def _figure(name: str, text: str, rows: pd.DataFrame, thresholds: Thresholds) ->
     }
 
 
-def _svg(rows: pd.DataFrame, thresholds: Thresholds, title: str, question: Mapping) -> str:
+def _svg(rows: pd.DataFrame, thresholds: Thresholds, title: str, question: Question) -> str:
     drawn = io.BytesIO()
     save(draw("mechanism", rows, thresholds, title, question), drawn, "svg")
     return base64.b64encode(drawn.getvalue()).decode()

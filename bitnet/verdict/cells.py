@@ -5,22 +5,13 @@ variant, optimizer, weights. Its unit is the seed: both arms of one (treatment a
 the question) share it, and with Stage-2 WD a trunk too, so their difference is paired.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from bitnet.config.question import (
-    COUNT,
-    RATIOS,
-    STAGE2,
-    Metric,
-    arm_name,
-    axis_of,
-    metric_of,
-    shares_trunk,
-)
+from bitnet.config.question import COUNT, ORIGINAL, RATIOS, STAGE2, Metric, Question
 from bitnet.config.run_names import BASE, VARIANT, spell_number
 from bitnet.config.thresholds import Thresholds
 from bitnet.evaluation.metrics import COLUMNS
@@ -47,12 +38,12 @@ class Cell:
     """Index: the seeds that can be compared; columns: `effects` (ln, ln, nats, as recorded)."""
     data: dict
     notes: list[str] = field(default_factory=list)
-    question: Mapping = field(default_factory=dict)
+    question: Question = ORIGINAL
 
     @property
     def metric(self) -> Metric:
         """What the question is decided by."""
-        return metric_of(self.question)
+        return self.question.metric
 
     @property
     def primary(self) -> str:
@@ -63,7 +54,7 @@ class Cell:
     @property
     def before(self) -> list[str]:
         """States of what the treatment is up against: trunks, or the runs of the control."""
-        return self.trunk if shares_trunk(self.question) else list(self.control["State"])
+        return self.trunk if self.question.shares_trunk else list(self.control["State"])
 
 
 def checked(rows: pd.DataFrame) -> pd.DataFrame:
@@ -85,16 +76,16 @@ def checked(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values([*run, "Step"], na_position="first", ignore_index=True)
 
 
-def effects(question: Mapping) -> list[str]:
+def effects(question: Question) -> list[str]:
     """Columns that the arms are compared in."""
-    return list(dict.fromkeys([*EFFECTS, metric_of(question).column]))
+    return list(dict.fromkeys([*EFFECTS, question.metric.column]))
 
 
-def make_cell(key: tuple, rows: pd.DataFrame, thresholds: Thresholds, question: Mapping) -> Cell:
+def make_cell(key: tuple, rows: pd.DataFrame, thresholds: Thresholds, question: Question) -> Cell:
     """The runs of one cell, `armed`; ValueError where the arms of a seed end at different steps."""
-    parts = [of_arm(rows, question[arm]) for arm in ("control", "treatment")]
+    parts = [of_arm(rows, question.value(arm)) for arm in ("control", "treatment")]
     control, treatment = (_arm(part, effects(question), thresholds) for part in parts)
-    shared = shares_trunk(question)
+    shared = question.shares_trunk
     # Arms repeat their trunk's rows: keep each step once, the trunk's own file first.
     trunk = [
         trunk_state(run.drop_duplicates("Step"), thresholds)
@@ -133,7 +124,7 @@ def sound(arm: pd.DataFrame) -> pd.DataFrame:
 
 def _pair(cell: Cell, thresholds: Thresholds) -> None:
     """Differences of the seeds that have two sound arms, and notes on those that have not."""
-    arms = {arm_name(cell.question, arm): getattr(cell, arm) for arm in ("treatment", "control")}
+    arms = {cell.question.arm_name(arm): getattr(cell, arm) for arm in ("treatment", "control")}
     seeds = sorted({seed for arm in arms.values() for seed in arm.index})
     for name, arm in arms.items():
         if arm.empty:
@@ -178,24 +169,24 @@ def with_twin(cell: Cell, cells: Sequence[Cell]) -> tuple[pd.Series, pd.Series] 
     return own[shared], other[shared]
 
 
-def armed(rows: pd.DataFrame, question: Mapping) -> pd.DataFrame:
+def armed(rows: pd.DataFrame, question: Question) -> pd.DataFrame:
     """Rows with `Arm`, the value of the question's axis; elsewhere all say what the control says.
 
     So the runs of a cell differ in seed and arm alone, and a cell is named like its control. Where
     the axis is another than Stage-2 weight decay, runs whose Stage-2 weight decay is not the
     headline's are a variant.
     """
-    axis = axis_of(question)
+    axis = question.axis
     if axis.key == STAGE2:
         return rows.assign(Arm=rows["Stage2WD"])
     rows = rows[rows["Stage2WD"].notna()]  # a trunk's own table is none of a run
     if axis.column == VARIANT:
-        found = {name: _split(name, axis, question["default"]) for name in rows[VARIANT].unique()}
+        found = {name: _split(name, axis, question.default) for name in rows[VARIANT].unique()}
         arms, names = (rows[VARIANT].map({k: v[i] for k, v in found.items()}) for i in (0, 1))
         rows = rows.assign(Arm=arms, Variant=names)
     else:
-        rows = rows.assign(Arm=rows[axis.column], **{axis.column: question["control"]})
-    other = ~np.isclose(rows["Stage2WD"], question["headline"][STAGE2])
+        rows = rows.assign(Arm=rows[axis.column], **{axis.column: question.control})
+    other = ~np.isclose(rows["Stage2WD"], question.headline[STAGE2])
     decays = "_wd" + rows["Stage2WD"].map(spell_number)
     named = (rows[VARIANT] + decays).str.removeprefix(f"{BASE}_")
     return rows.assign(Variant=rows[VARIANT].mask(other, named))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from bitnet.common.markdown import number
-from bitnet.config.question import COUNT, RATIOS, arm_name, axis_of, metric_of, shares_trunk
+from bitnet.config.question import COUNT, RATIOS, Question
 from bitnet.config.thresholds import Thresholds
 from bitnet.verdict.cells import TERNARY
 from bitnet.verdict.wording import lead
@@ -20,28 +20,28 @@ TERNARY_LEADS = {
 
 
 def headline(
-    cells: pd.DataFrame, question: Mapping, confidence: float = Thresholds.confidence
+    cells: pd.DataFrame, question: Question, confidence: float = Thresholds.confidence
 ) -> str:
     """Two sentences: did the treatment do what is asked here, and is it about ternary?"""
     chosen = cells[cells["Headline"]]
     if chosen.empty:
-        name = ", ".join(f"{key} {value}" for key, value in question["headline"].items())
+        name = ", ".join(f"{key} {value}" for key, value in question.headline.items())
         return f"{lead('no verdict', question)}: no runs of the headline cell ({name})."
     row = chosen.iloc[0]
     name = f"hidden {row['HiddenSize']}, {row['Optimizer']}, {row['Weights']}"
     ends = [
-        f"{row[f'{arm}States']} with {arm_name(question, arm.lower())}"
-        f"{_level_words(row, arm, metric_of(question).column)}"
+        f"{row[f'{arm}States']} with {question.arm_name(arm.lower())}"
+        f"{_level_words(row, arm, question.metric.column)}"
         for arm in ("Treatment", "Control")
         if row[f"{arm}States"]
     ]
-    units = "seeds" if shares_trunk(question) else "runs of both arms"
+    units = "seeds" if question.shares_trunk else "runs of both arms"
     first = (
         f"{lead(row['Outcome'], question)} ({name}; outcome: {row['Outcome']}): {units} were "
         f"{row['TrunkStates']} at the switch and ended {' and '.join(ends) or 'unseen'}"
         f"{_effect_words(row, confidence)}."
     )
-    if axis_of(question).key == "weights":
+    if question.axis.key == "weights":
         return first
     return f"{first} {_ternary_words(cells, row)}."
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from bitnet.config.question import LONG, arm_name, axis_of, value_name
+from bitnet.config.question import LONG, Question, value_name
 from bitnet.config.run_names import BASE, VARIANT
 from bitnet.config.thresholds import Thresholds
 from bitnet.verdict.cells import TERNARY
@@ -19,14 +19,14 @@ RANKS = ("Low", "Medium", "High")
 
 
 def recommend(
-    cells: pd.DataFrame, question: Mapping, thresholds: Thresholds | None = None
+    cells: pd.DataFrame, question: Question, thresholds: Thresholds | None = None
 ) -> pd.DataFrame:
     """Rows of Topic, Advice, Why and Confidence.
 
     Reads the ternary cells of the headline's size that are at its Stage-1 WD in the study's own
     protocol; nothing is recommended on what the study did not vary.
     """
-    wanted = question["headline"]
+    wanted = question.headline
     own = cells[(cells["Weights"] == TERNARY) & (cells[VARIANT] == BASE)]
     if "stage1_weight_decay" in wanted:
         own = own[own["Stage1WD"] == wanted["stage1_weight_decay"]]
@@ -44,7 +44,7 @@ def recommend(
 
 
 def _best(
-    topic: str, cells: pd.DataFrame, column: str, question: Mapping, margin: float
+    topic: str, cells: pd.DataFrame, column: str, question: Question, margin: float
 ) -> tuple[str, str, str, str]:
     """The value of `column` under which diverse models reach the lowest loss; all within margin."""
     if cells[column].nunique() < 2:
@@ -53,7 +53,7 @@ def _best(
     for row in cells.to_dict("records"):
         for name, arm in ARMS.items():
             if majority(row[f"{name}States"]) == "diverse":
-                found = (row[f"{name}ValLoss"], arm_name(question, arm), row["Confidence"])
+                found = (row[f"{name}ValLoss"], question.arm_name(arm), row["Confidence"])
                 best[row[column]] = min(found, best.get(row[column], found))
     if not best:
         return topic, "none of those tried", "no cell ends diverse in most seeds", "Low"
@@ -65,10 +65,10 @@ def _best(
     return topic, " or ".join(map(_say, alike)), f"diverse at ValLoss {losses}", sure
 
 
-def _arms(cells: pd.DataFrame, question: Mapping) -> list[tuple]:
+def _arms(cells: pd.DataFrame, question: Question) -> list[tuple]:
     """The question's axis by optimizer, as its outcome says."""
-    treatment, control = (value_name(question[arm]) for arm in ("treatment", "control"))
-    axis = LONG.get(axis_of(question).key, axis_of(question).key)
+    treatment, control = (value_name(question.value(arm)) for arm in ("treatment", "control"))
+    axis = LONG.get(question.axis.key, question.axis.key)
     advice = {
         "fixed": treatment,
         "prevented": treatment,
@@ -90,7 +90,7 @@ def _arms(cells: pd.DataFrame, question: Mapping) -> list[tuple]:
     ]
 
 
-def _size(cells: pd.DataFrame, wanted: Mapping, question: Mapping) -> list[tuple]:
+def _size(cells: pd.DataFrame, wanted: Mapping, question: Question) -> list[tuple]:
     """Whether a bigger model is the way out, for each optimizer's ternary series."""
     found = scaling(cells)
     found = found[(found["Weights"] == TERNARY) & (found[VARIANT] == BASE)]
@@ -109,7 +109,7 @@ def _size(cells: pd.DataFrame, wanted: Mapping, question: Mapping) -> list[tuple
             "B": f"does not matter: all {row['States'][0]}",
         }.get(row["Scaling"], "undecided")
         states = ", ".join(f"{n} {s}" for n, s in zip(row["Sizes"], row["States"], strict=True))
-        why = f"{row['Scaling']} with {arm_name(question, 'control')} ({states})"
+        why = f"{row['Scaling']} with {question.arm_name('control')} ({states})"
         lines.append((f"size with {row['Optimizer']}", advice, why, sure))
     return lines
 

@@ -9,15 +9,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from bitnet.common.markdown import bullets, fill, interval, number, table
-from bitnet.config.question import (
-    COUNT,
-    RATIOS,
-    STAGE2,
-    arm_name,
-    metric_of,
-    shares_trunk,
-    value_name,
-)
+from bitnet.config.question import COUNT, RATIOS, STAGE2, Question, value_name
 from bitnet.config.run_names import BASE, VARIANT, spell_number
 from bitnet.config.thresholds import Thresholds
 from bitnet.verdict.headline import difference, headline, kind, primary, style_of
@@ -29,7 +21,7 @@ from bitnet.verdict.wording import meanings
 
 def markdown(
     cells: pd.DataFrame,
-    question: Mapping,
+    question: Question,
     thresholds: Thresholds,
     title: str,
     conditions: Sequence[str] = (),
@@ -43,7 +35,7 @@ def markdown(
     level = f"[{thresholds.confidence:.0%}]"
     decides = rows[0]["Primary"]  # one corpus, one measure
     shown = "count" if decides in RATIOS else decides
-    ends = [f"{arm_name(question, arm)}: {shown}" for arm in ("control", "treatment")]
+    ends = [f"{question.arm_name(arm)}: {shown}" for arm in ("control", "treatment")]
     tost = "TOST ratio" if decides in RATIOS else f"TOST {decides}"
     beside = f"{kind(_beside(decides))} {level}"
     tables = {
@@ -67,7 +59,7 @@ def markdown(
     return "\n\n".join(blocks) + "\n"
 
 
-def _advice(cells: pd.DataFrame, question: Mapping, limits: Thresholds) -> str:
+def _advice(cells: pd.DataFrame, question: Question, limits: Thresholds) -> str:
     """What to do, by rule; what decided it; how sure that is."""
     lines = [list(map(str, line)) for line in recommend(cells, question, limits).to_numpy()]
     return table(["of", "recommended", "because", "confidence"], lines)
@@ -156,7 +148,7 @@ def _notes(names: Sequence[str], rows: Sequence[Mapping]) -> list[str]:
     return notes
 
 
-def _legend(row: Mapping, question: Mapping, limits: Thresholds) -> list[str]:
+def _legend(row: Mapping, question: Question, limits: Thresholds) -> list[str]:
     low, high = f"{limits.collapsed_below:g}", f"{limits.diverse_above:g}"
     measure = f"under {low} distinct predictions, diverse: over {high}"
     if row["Blind"]:
@@ -180,19 +172,19 @@ def _legend(row: Mapping, question: Mapping, limits: Thresholds) -> list[str]:
     ]
 
 
-def _effects_legend(decides: str, question: Mapping, limits: Thresholds) -> str:
+def _effects_legend(decides: str, question: Question, limits: Thresholds) -> str:
     """What is compared, and how."""
-    treatment, control = arm_name(question, "treatment"), arm_name(question, "control")
-    metric, loss = metric_of(question), f"{limits.equivalence_loss:g} nats"
+    treatment, control = question.arm_name("treatment"), question.arm_name("control")
+    metric, loss = question.metric, f"{limits.equivalence_loss:g} nats"
     shown, least, margin = f"Δ{decides}", "difference", f"{metric.margin} of {decides}"
     if decides in RATIOS:
         shown, least = "Ratio", "ratio"
         margin = f"a ratio of {metric.margin or limits.equivalence_ratio:g}"
     apart = (
         ""
-        if shares_trunk(question)
+        if question.shares_trunk
         else " Arms of a pair share the seed and no trunk; Stage-2 WD is "
-        f"{value_name(question['headline'][STAGE2])} where a cell names no other."
+        f"{value_name(question.headline[STAGE2])} where a cell names no other."
     )
     better = "" if metric.column == COUNT else f" Better is {metric.better}."
     return (

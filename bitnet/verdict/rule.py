@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from bitnet.config.question import RATIOS, STAGE2, shares_trunk
+from bitnet.config.question import RATIOS, STAGE2, Question
 from bitnet.config.run_names import AXES, BASE, VARIANT
 from bitnet.config.thresholds import Thresholds
 from bitnet.evaluation.states import share, tally
@@ -31,7 +31,7 @@ from bitnet.verdict.statistics import Effect, corrected, effect
 from bitnet.verdict.wording import named
 
 
-def judge(rows: pd.DataFrame, thresholds: Thresholds, question: Mapping) -> pd.DataFrame:
+def judge(rows: pd.DataFrame, thresholds: Thresholds, question: Question) -> pd.DataFrame:
     """One row a cell: states, paired effects, outcome.
 
     rows: the CSVs of all runs of a study, concatenated in any order.
@@ -97,7 +97,7 @@ def confidence(cell: Cell, primary: Effect, thresholds: Thresholds) -> str:
     """
     worth = cell.metric.bound(thresholds)
     parts = [list(cell.control["State"]), list(cell.treatment["State"])]
-    parts += [cell.trunk] * shares_trunk(cell.question)
+    parts += [cell.trunk] * cell.question.shares_trunk
     agree = (max(share(states, name) for name in states) == 1 for states in parts if states)
     low, high = primary.low, primary.high
     held = [
@@ -109,15 +109,13 @@ def confidence(cell: Cell, primary: Effect, thresholds: Thresholds) -> str:
     return {3: "High", 2: "Medium"}.get(points, "Low")
 
 
-def is_headline(cells: pd.DataFrame, question: Mapping) -> pd.Series:
+def is_headline(cells: pd.DataFrame, question: Question) -> pd.Series:
     """Which cell the question is about; none where it has no runs."""
     names = {axis.key: axis.column for axis in AXES if axis.column in CELL} | {"variant": VARIANT}
-    wanted = {"variant": BASE, **question["headline"]}
+    wanted = {"variant": BASE, **question.headline}
     chosen = pd.Series(True, index=cells.index)
     wanted.pop(STAGE2, None)  # other values of it are variants
     for name, value in wanted.items():
-        if name not in names:
-            raise ValueError(f"headline: unknown key {name!r}, allowed are {', '.join(names)}")
         chosen &= cells[names[name]] == value
     if chosen.sum() > 1:
         labels = ["/".join(map(str, key)) for key in cells.loc[chosen, CELL].itertuples(False)]

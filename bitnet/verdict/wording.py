@@ -6,7 +6,7 @@ arms, {metric} is what they are compared by.
 
 from collections.abc import Mapping
 
-from bitnet.config.question import COUNT, arm_name, change, metric_of, shares_trunk
+from bitnet.config.question import COUNT, Question
 
 # Arms that share no trunk cannot be said to be fixed: the control shows what would have been.
 PREVENTS = {
@@ -63,40 +63,40 @@ LEADS_OF_METRIC = {
 ASKED = "in small BitNet b1.58 models?"
 
 
-def named(outcome: str, question: Mapping) -> str:
+def named(outcome: str, question: Question) -> str:
     """The name of an outcome of the rule, in a study of this question."""
-    return outcome if shares_trunk(question) else PREVENTS.get(outcome, outcome)
+    return outcome if question.shares_trunk else PREVENTS.get(outcome, outcome)
 
 
-def meanings(question: Mapping) -> dict[str, str]:
+def meanings(question: Question) -> dict[str, str]:
     """What each outcome says, by name, in the order of the rule."""
     texts = _chosen(question, MEANINGS, MEANINGS_APART, MEANINGS_OF_METRIC)
-    outcomes = [o for o in MEANINGS if shares_trunk(question) or o != "recovers either way"]
+    outcomes = [o for o in MEANINGS if question.shares_trunk or o != "recovers either way"]
     return {name: texts[name] for name in (named(outcome, question) for outcome in outcomes)}
 
 
-def lead(outcome: str, question: Mapping) -> str:
+def lead(outcome: str, question: Question) -> str:
     """What the headline opens with, of an outcome by its name."""
     return _chosen(question, LEADS, LEADS_APART, LEADS_OF_METRIC)[outcome]
 
 
-def asked(question: Mapping) -> str:
+def asked(question: Question) -> str:
     """The question in one sentence."""
     said, metric = (
-        change(question).replace("Stage-2 WD", "Stage-2 weight decay"),
-        metric_of(question),
+        question.change.replace("Stage-2 WD", "Stage-2 weight decay"),
+        question.metric,
     )
     if metric.column != COUNT:
         return f"Does {said} make {metric.column} {metric.better} {ASKED}"
     return (
-        f"Does {said} {'fix' if shares_trunk(question) else 'prevent'} degenerate decoding {ASKED}"
+        f"Does {said} {'fix' if question.shares_trunk else 'prevent'} degenerate decoding {ASKED}"
     )
 
 
-def _chosen(question: Mapping, usual: Mapping, apart: Mapping, of_metric: Mapping) -> dict:
-    metric = metric_of(question).column
-    texts = dict(usual) if shares_trunk(question) else {**usual, **apart}
+def _chosen(question: Question, usual: Mapping, apart: Mapping, of_metric: Mapping) -> dict:
+    metric = question.metric.column
+    texts = dict(usual) if question.shares_trunk else {**usual, **apart}
     texts |= of_metric if metric != COUNT else {}
-    arms = {arm[0]: arm_name(question, arm) for arm in ("treatment", "control")}
-    words = {"change": change(question), "metric": metric, **arms}
+    arms = {arm[0]: question.arm_name(arm) for arm in ("treatment", "control")}
+    words = {"change": question.change, "metric": metric, **arms}
     return {name: text.format(**words) for name, text in texts.items()}

@@ -8,7 +8,7 @@ import pytest
 
 from bitnet.claims.evidence import Evidence
 from bitnet.claims.ledger import CLAIMS, OUTCOMES, agreed, decide, ledger, markdown
-from tests.helpers.tables import FIVE_HIGH, FIVE_LOW, LIMITS, QUESTION, cell
+from tests.helpers.tables import FIVE_HIGH, FIVE_LOW, LIMITS, QUESTION, cell, other
 
 SICK = cell(8, FIVE_LOW, FIVE_HIGH, control_loss=6.0, treatment_loss=4.7)
 CURED = cell(8, FIVE_HIGH, FIVE_HIGH)
@@ -17,11 +17,11 @@ WELL = cell(80, [90, 91, 92, 90, 93], [91, 90, 92, 93, 90])
 SMOOTH = {"Variant": "smooth0.1"}
 SHORT = {claim.text.split(" (")[0]: claim.text for claim in CLAIMS}
 
-HEADLINE = QUESTION["headline"] | {"peak_lr": 1.5e-3}
+HEADLINE = {**QUESTION.headline, **{"peak_lr": 1.5e-3}}
 
 
 def evidence(*rows) -> Evidence:
-    return Evidence(pd.concat(rows), QUESTION | {"headline": HEADLINE}, LIMITS)
+    return Evidence(pd.concat(rows), other(QUESTION, headline=HEADLINE), LIMITS)
 
 
 def outcome(claim: str, *studies: Evidence) -> str:

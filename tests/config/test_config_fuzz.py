@@ -170,9 +170,8 @@ def assert_valid_study(study: Study) -> None:
     assert ("question" in settings) != ("experiment" in settings)
     if "question" in settings:
         question = study.question()
-        axis = question.get("axis", "stage2_weight_decay")
-        assert {question["treatment"], question["control"]} <= set(grid[axis])
-        metric = question.get("metric", {"better": "lower", "margin": 1})
+        assert {question.treatment, question.control} <= set(grid[question.axis.key])
+        metric = settings["question"].get("metric", {"better": "lower", "margin": 1})
         assert metric["better"] in ("lower", "higher") and number(metric["margin"], 0, 1e38)
     names = study.runs()
     crossed = {"hidden_size", "stage2_weight_decay", "weights"}

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from bitnet.config.question import Question
 from bitnet.config.study import Study
 from bitnet.config.validate import check
 from bitnet.evaluation.metrics import MEASURED
@@ -28,6 +29,7 @@ from tests.helpers.tables import (
     OUTCOMES,
     QUESTION,
     cell,
+    other,
     run,
     twin,
     verdict,
@@ -36,13 +38,15 @@ from workflow.scripts import error_rates
 
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-WARMUP = {
-    "axis": "warmup_steps",
-    "treatment": 100,
-    "control": 0,
-    "default": 100,
-    "headline": {**QUESTION["headline"], "stage2_weight_decay": 0},
-}
+WARMUP = Question.from_dict(
+    {
+        "axis": "warmup_steps",
+        "treatment": 100,
+        "control": 0,
+        "default": 100,
+        "headline": {**QUESTION.headline, "stage2_weight_decay": 0},
+    }
+)
 LOSS = {"metric": {"column": "ValLoss", "better": "lower", "margin": 0.1}}
 
 
@@ -89,7 +93,7 @@ NUMBERS += ["DeltaUniquePredictions", "DeltaPDR", "DeltaValLoss", "ControlUnique
 @pytest.mark.parametrize("name", ["harmful", "fixed", "helps", "inconclusive"])
 def test_arms_of_any_axis_are_judged_like_those_of_stage_2(name, axis, column, treatment, control):
     rows = OUTCOMES[name]
-    question = {**WARMUP, "axis": axis, "treatment": treatment, "control": control}
+    question = other(WARMUP, axis=axis, treatment=treatment, control=control)
     found = verdict(renamed(rows, column, treatment, control), question=question)
     expected = verdict(rows)
     pd.testing.assert_frame_equal(found[NUMBERS], expected[NUMBERS])
@@ -160,7 +164,7 @@ def test_another_metric_is_judged_by_its_own_sign_and_margin(
 ):
     metric = {"column": "ValLoss", "better": better, "margin": margin}
     limits = LIMITS.__class__(equivalence_loss=0.1)
-    question = QUESTION | {"metric": metric}
+    question = other(QUESTION, metric=metric)
     rows = lossy(control, treatment)
     row = verdict(rows, question=question, limits=limits).iloc[0]
     assert row["Outcome"] == outcome and row["Primary"] == "ValLoss"
@@ -172,7 +176,7 @@ def test_a_metric_that_is_in_no_verdict_yet_gets_its_columns():
     rows = OUTCOMES["no effect"].assign(ValLoss=4.0)
     rows = rows.assign(MutualInformation=np.where(rows["Stage2WD"] == 0, 3.0, 1.0))
     metric = {"column": "MutualInformation", "better": "higher", "margin": 0.5}
-    question = QUESTION | {"metric": metric}
+    question = other(QUESTION, metric=metric)
     row = verdict(rows, question=question).iloc[0]
     assert row["DeltaMutualInformation"] == 2 and row["Outcome"] == "helps"
     assert (row["ControlMutualInformation"], row["TreatmentMutualInformation"]) == (1, 3)
@@ -186,7 +190,7 @@ def test_a_margin_of_counts_is_a_ratio():
     rows = cell(8, [30, 31, 30, 32, 30], [45, 46, 45, 48, 45])  # half as many more
     wide = {"column": "UniquePredictions", "better": "higher", "margin": 2.0}
     assert verdict(rows)["Outcome"][0] == "helps"
-    assert verdict(rows, question=QUESTION | {"metric": wide})["Outcome"][0] == "no effect"
+    assert verdict(rows, question=other(QUESTION, metric=wide))["Outcome"][0] == "no effect"
 
 
 # --- words ---
@@ -205,12 +209,15 @@ def test_words_fit_the_axis_and_the_metric():
         "Does warmup_steps 100 instead of 0 prevent degenerate decoding in small BitNet b1.58 "
         "models?"
     )
-    assert asked(WARMUP | LOSS).startswith("Does warmup_steps 100 instead of 0 make ValLoss lower")
+    loss = asked(other(WARMUP, **LOSS))
+    assert loss.startswith("Does warmup_steps 100 instead of 0 make ValLoss lower")
 
 
-@pytest.mark.parametrize("question", [QUESTION, WARMUP, QUESTION | LOSS, WARMUP | LOSS])
+@pytest.mark.parametrize(
+    "question", [QUESTION, WARMUP, other(QUESTION, **LOSS), other(WARMUP, **LOSS)]
+)
 def test_every_outcome_has_its_words_in_every_kind_of_question(question):
-    rows = [rows if "axis" not in question else warmed(rows) for rows in OUTCOMES.values()]
+    rows = [rows if question.shares_trunk else warmed(rows) for rows in OUTCOMES.values()]
     names = {verdict(one, question=question)["Outcome"][0] for one in rows}
     assert names <= meanings(question).keys()
     assert all("{" not in lead(name, question) for name in meanings(question))

@@ -3,16 +3,22 @@
 import numpy as np
 import pandas as pd
 
+from bitnet.config.question import Question
 from bitnet.config.thresholds import Thresholds
 from bitnet.evaluation.metrics import COLUMNS
 from bitnet.verdict.rule import judge
 
 LIMITS = Thresholds()
-QUESTION = {
-    "treatment": 0.0,
-    "control": 0.05,
-    "headline": {"hidden_size": 256, "optimizer": "adam", "weights": "ternary"},
-}
+QUESTION = Question(
+    treatment=0.0,
+    control=0.05,
+    headline={"hidden_size": 256, "optimizer": "adam", "weights": "ternary"},
+)
+
+
+def other(question: Question, **fields) -> Question:
+    """The same question with other fields, as config.yaml has them."""
+    return Question.from_dict(question.to_dict() | fields)
 
 
 def run(seed, decay, trunk, end, loss=4.0, **columns) -> pd.DataFrame:

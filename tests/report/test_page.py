@@ -12,12 +12,8 @@ from bitnet.report.page import page
 from bitnet.verdict.headline import headline
 from bitnet.verdict.rule import judge
 from tests.helpers.figures import LIMITS, diverging, study
+from tests.helpers.tables import QUESTION
 
-QUESTION = {
-    "treatment": 0.0,
-    "control": 0.05,
-    "headline": {"hidden_size": 256, "optimizer": "adam", "weights": "ternary"},
-}
 ARM = "Stage2WD 0, ternary"  # an entry of the legend
 RECORD = {
     "data": "1234abcd5678",

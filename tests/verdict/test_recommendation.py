@@ -4,7 +4,7 @@ import pytest
 
 from bitnet.verdict.recommendation import recommend
 from bitnet.verdict.scaling import majority, order, scaling
-from tests.helpers.tables import FIVE_HIGH, FIVE_LOW, LIMITS, QUESTION, cell, verdict
+from tests.helpers.tables import FIVE_HIGH, FIVE_LOW, LIMITS, QUESTION, cell, other, verdict
 
 SICK = cell(8, FIVE_LOW, FIVE_HIGH, control_loss=6.0, treatment_loss=4.7)
 WELL = {"trunk": 300, "control": [440] * 5, "treatment": [441, 440, 439, 440, 442]}
@@ -47,7 +47,7 @@ def test_twins_and_variants_recommend_nothing():
 
 
 def test_the_learning_rate_is_that_of_the_headlines_optimizer():
-    question = QUESTION | {"headline": QUESTION["headline"] | {"peak_lr": 1.5e-3}}
+    question = other(QUESTION, headline={**QUESTION.headline, **{"peak_lr": 1.5e-3}})
     slow = SICK.assign(PeakLR=5e-4)
     slow["ValLoss"] -= 0.5
     found = advice(SICK, slow, well(PeakLR=0.01), question=question)

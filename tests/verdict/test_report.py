@@ -2,7 +2,7 @@
 
 from bitnet.verdict.headline import headline
 from bitnet.verdict.report import markdown
-from tests.helpers.tables import LIMITS, OUTCOMES, QUESTION, TWINS, verdict
+from tests.helpers.tables import LIMITS, OUTCOMES, QUESTION, TWINS, other, verdict
 
 
 def test_the_headline_names_its_cell_its_twin_and_the_other_optimizer():
@@ -24,7 +24,7 @@ def test_a_study_without_its_headline_cell_says_so():
 
 
 def test_the_headline_takes_the_weight_decays_from_the_question():
-    question = QUESTION | {"treatment": 0.01}
+    question = other(QUESTION, treatment=0.01)
     rows = OUTCOMES["fixed"].replace({"Stage2WD": {0.0: 0.01}})
     text = headline(verdict(rows, question=question), question)
     assert text.startswith("Stage-2 WD 0.01 instead of 0.05 fixed")

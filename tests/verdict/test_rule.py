@@ -20,6 +20,7 @@ from tests.helpers.tables import (
     QUESTION,
     TWINS,
     cell,
+    other,
     twin,
     verdict,
 )
@@ -249,13 +250,12 @@ def test_a_headline_is_one_cell():
     rows = [OUTCOMES["fixed"], OUTCOMES["fixed"].assign(PeakLR=5e-4)]
     with pytest.raises(ValueError, match=r"fits 2 cells: 256/0\.0005/1\.0/base/adam"):
         verdict(*rows)
-    named = QUESTION | {"headline": QUESTION["headline"] | {"peak_lr": 1.5e-3}}
+    named = other(QUESTION, headline={**QUESTION.headline, **{"peak_lr": 1.5e-3}})
     cells = verdict(*rows, question=named)
     assert cells["Headline"].tolist() == [False, True]
     assert "| 256 adam ternary lr0.0015 " in markdown(cells, named, LIMITS, "Rates")
-    unknown = QUESTION | {"headline": {"size": 256}}
-    with pytest.raises(ValueError, match="unknown key 'size', allowed are hidden_size"):
-        verdict(rows[0], question=unknown)
+    with pytest.raises(ValueError, match=r"headline is .size.; allowed: one of variant, hid"):
+        other(QUESTION, headline={"size": 256})
 
 
 ROWS = pd.concat([OUTCOMES["fixed"], TWINS["no"], OUTCOMES["helps"].assign(HiddenSize=512)])

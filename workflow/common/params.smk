@@ -92,7 +92,7 @@ def limits(wildcards):
 
 def question(wildcards):
     """What a study's verdict compares."""
-    return canonical(refused(study_of(wildcards).question))
+    return refused(study_of(wildcards).question).to_json()
 
 
 def study_title(wildcards):

@@ -162,9 +162,9 @@ def packable_run():
     """The run that `compare_runtimes` compares: the headline's treatment of the study portable."""
     study = Study.of(config, "portable", config.get("corpus"))
     asked = study.question()
-    values = {**study.axis_defaults(), **asked["headline"]}
+    values = {**study.axis_defaults(), **asked.headline}
     return run_names.spell(
-        {**values, "stage2_weight_decay": asked["treatment"]}, study.axis_defaults()
+        {**values, "stage2_weight_decay": asked.treatment}, study.axis_defaults()
     )
 
 
@@ -180,7 +180,7 @@ def ledger_studies(wildcards):
     found = {}
     for scope in config["claims"][wildcards.ledger]:
         name, _, corpus = scope.partition("@")
-        question = Study.of(config, name).question()
+        question = Study.of(config, name).question().to_dict()
         found[scope] = {"question": question, "tables": tables_of(name, corpus or None)}
     return found
 

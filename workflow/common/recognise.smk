@@ -96,7 +96,7 @@ def recognise_results_template(wildcards):
 def judged_by(wildcards, script):
     """What a study's tables are judged by, and by which code."""
     return {
-        "question": study_of(wildcards).question(),
+        "question": study_of(wildcards).question().to_dict(),
         "thresholds": config["verdict"],
         "title": study_title(wildcards),
         "code": code(script),
@@ -106,7 +106,7 @@ def judged_by(wildcards, script):
 def recognise_figures(wildcards):
     """Look at a study's figures and their record."""
     made = {
-        "question": study_of(wildcards).question(),
+        "question": study_of(wildcards).question().to_dict(),
         "thresholds": config["verdict"],
         "title": figure_title(wildcards),
         "dpi": config["figures"]["dpi"],

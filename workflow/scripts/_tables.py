@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bitnet.common.errors import refuse
-from bitnet.config.question import is_original
+from bitnet.config.question import Question
 from bitnet.evaluation.metrics import CSV_TYPES
 from workflow.provenance.environment import environment
 from workflow.provenance.records import disagreements, read_record, record_of, unlike, write_record
@@ -35,7 +35,7 @@ def seal(args: argparse.Namespace, part: str, **settings: Any) -> None:
     """Write the record of what a judging script has written: by which rule, settings and code."""
     outputs = [Path(getattr(args, name)) for name in args.outputs]
     made = {
-        "question": json.loads(args.question),
+        "question": Question.from_json(args.question).to_dict(),
         "thresholds": json.loads(args.thresholds),
         "title": args.title,
         **settings,
@@ -44,11 +44,13 @@ def seal(args: argparse.Namespace, part: str, **settings: Any) -> None:
     write_record(record_of(outputs[0]), outputs, {part: made}, evaluated=environment())
 
 
-def original(text: str) -> dict:
+def original(text: str) -> Question:
     """A question from its JSON; ValueError where it is not that of the original reports."""
-    question = json.loads(text)
-    if not is_original(question):
-        raise refuse("question", question, "one of stage2_weight_decay and UniquePredictions")
+    question = Question.from_json(text)
+    if not question.is_original:
+        raise refuse(
+            "question", question.to_dict(), "one of stage2_weight_decay and UniquePredictions"
+        )
     return question
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from bitnet.claims.evidence import Evidence
 from bitnet.claims.ledger import ledger, markdown
 from bitnet.common.files import write_text
+from bitnet.config.question import Question
 from bitnet.config.thresholds import Thresholds
 from workflow.provenance.environment import environment
 from workflow.provenance.records import record_of, write_record
@@ -30,7 +31,9 @@ def main(argv: list[str] | None = None) -> None:
     args = parsed(parser, argv)
     thresholds, studies = Thresholds(**json.loads(args.thresholds)), json.loads(args.studies)
     found = {
-        name: Evidence(read_tables(study["tables"])[0], study["question"], thresholds)
+        name: Evidence(
+            read_tables(study["tables"])[0], Question.from_dict(study["question"]), thresholds
+        )
         for name, study in studies.items()
     }
     files = {

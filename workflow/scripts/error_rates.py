@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> None:
     cells = judge(rows, thresholds, question)  # refuses what is no study
     chosen = [tuple(key) for key in cells.loc[cells["Headline"], CELL].itertuples(index=False)]
     if not chosen:
-        raise ValueError(f"results hold no runs of the headline cell {question['headline']}")
+        raise ValueError(f"results hold no runs of the headline cell {dict(question.headline)}")
     fitted = fit(rows, question)
     found = scenarios(fitted, chosen[0], thresholds)
     plan, lines = list(product(range(len(found)), SEEDS)), []

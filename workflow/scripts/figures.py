@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 from bitnet.common.files import whole_file
+from bitnet.config.question import ORIGINAL, Question
 from bitnet.config.thresholds import Thresholds
 from bitnet.evaluation.baselines import with_floor
 from bitnet.figures.draw import FIGURES, draw
@@ -25,7 +26,9 @@ def main(argv: list[str] | None = None) -> None:
     """Write each figure that is asked for."""
     parser = flags(__doc__)
     parser.add_argument("--inputs", nargs="+", required=True, help="CSV files of runs")
-    parser.add_argument("--question", default="{}", help="whose arms are drawn, as JSON")
+    parser.add_argument(
+        "--question", default=ORIGINAL.to_json(), help="whose arms are drawn, as JSON"
+    )
     parser.add_argument("--thresholds", default="{}", help="a verdict block, as JSON")
     parser.add_argument("--title", default="", help="title above each figure")
     parser.add_argument("--dpi", type=int, default=150, help="dots per inch of png")
@@ -35,7 +38,10 @@ def main(argv: list[str] | None = None) -> None:
     outputs = [_output(path) for path in args.outputs]
     rows, records = read_tables(args.inputs)
     rows = with_floor(rows, records)
-    thresholds, question = Thresholds(**json.loads(args.thresholds)), json.loads(args.question)
+    question, thresholds = (
+        Question.from_json(args.question),
+        Thresholds(**json.loads(args.thresholds)),
+    )
     names = {path.stem for path in outputs}
     figures = {name: draw(name, rows, thresholds, args.title, question) for name in names}
     for path in outputs:
@@ -45,7 +51,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.record:
         lineage = {
             "figures": {
-                "question": question,
+                "question": question.to_dict(),
                 "thresholds": json.loads(args.thresholds),
                 "title": args.title,
                 "dpi": args.dpi,

@@ -10,6 +10,7 @@ writes report.provenance.json beside the output. Each CSV needs its own record b
 import json
 
 from bitnet.common.files import write_text
+from bitnet.config.question import Question
 from bitnet.config.thresholds import Thresholds
 from bitnet.evaluation.baselines import with_floor
 from bitnet.report.page import page
@@ -22,7 +23,10 @@ def main(argv: list[str] | None = None) -> None:
     args = parsed(judging_flags(__doc__, "Report", outputs=["html"]), argv)
     rows, records = read_tables(args.inputs)
     rows = with_floor(rows, records)
-    question, thresholds = json.loads(args.question), Thresholds(**json.loads(args.thresholds))
+    question, thresholds = (
+        Question.from_json(args.question),
+        Thresholds(**json.loads(args.thresholds)),
+    )
     write_text(args.html, page(rows, records, question, thresholds, args.title))
     log.info("%s", args.html)
     seal(args, "report")

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 
 from bitnet.common.files import write_text
+from bitnet.config.question import Question
 from bitnet.config.thresholds import Thresholds
 from bitnet.verdict.report import markdown
 from bitnet.verdict.rule import judge
@@ -23,7 +24,10 @@ def main(argv: list[str] | None = None) -> None:
     """Write the verdict as a table and as text."""
     args = parsed(judging_flags(__doc__, "Verdict"), argv)
     rows, records = read_tables(args.inputs)
-    question, thresholds = json.loads(args.question), Thresholds(**json.loads(args.thresholds))
+    question, thresholds = (
+        Question.from_json(args.question),
+        Thresholds(**json.loads(args.thresholds)),
+    )
     cells = judge(rows, thresholds, question)
     notes = warnings(records)
     for note in notes:

@@ -30,6 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from bitnet.config.question import Question
 from bitnet.verdict.cells import CELL, EFFECTS
 from bitnet.verdict.error_rates.variance_components import (
     Noise,
@@ -69,7 +70,7 @@ class FittedCell:
     """The first seed's run of either arm, trunk included: columns that are not drawn are its."""
 
 
-def fit(rows: pd.DataFrame, question: Mapping) -> dict[tuple, FittedCell]:
+def fit(rows: pd.DataFrame, question: Question) -> dict[tuple, FittedCell]:
     """A generator for each cell of a study, by the cell's key (columns `cells.CELL`).
 
     rows: as `rule.judge` accepts them, in any order. Seeds without two sound arms are
@@ -134,11 +135,11 @@ def table(cell: FittedCell, runs: Mapping[str, np.ndarray]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True).astype({"UniquePredictions": int})
 
 
-def _runs(key: tuple, rows: pd.DataFrame, question: Mapping) -> tuple[dict, dict]:
+def _runs(key: tuple, rows: pd.DataFrame, question: Question) -> tuple[dict, dict]:
     """The first seed's run of either arm; y and CopyShare of all seeds, (n, E, 4) a segment."""
     name, steps = "/".join(map(str, key)), np.sort(rows["Step"].unique())
     after = steps > rows["SwitchStep"].iloc[0]
-    arms = {arm: rows[np.isclose(rows["Stage2WD"], question[arm])] for arm in ARMS}
+    arms = {arm: rows[np.isclose(rows["Stage2WD"], question.value(arm))] for arm in ARMS}
     trained = np.isfinite(rows["Loss"]) | (rows["Step"] == 0)
     sound = trained & np.isfinite(rows["ValLoss"]) & (rows["UniquePredictions"] > 0)
     seeds = set(rows["Seed"]) - set(rows.loc[~sound, "Seed"])
