@@ -24,14 +24,15 @@ REAL_DATA = Path(
     os.environ.get("BITNET_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data"
 )
 
-
 torch.set_num_threads(1)
-
-
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
-
-
 settings.load_profile("unhurried")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with whole pipelines first: one that began last would end long after all others."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 class DataSet(NamedTuple):

@@ -50,8 +50,19 @@ def load_state(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any
     return {name: torch.from_numpy(array) for name, array in arrays.items()}, metadata
 
 
+def open_trained(path: str | Path) -> tuple[Transformer, dict[str, Any]]:
+    """A run's model on the CPU and what was written beside it; ValueError where it is damaged."""
+    _, metadata = load_state(path)
+    if metadata.get("kind") != "weights":
+        raise damaged(path, f"it holds {metadata.get('kind')}, not weights")
+    recipe = recipe_of(metadata)
+    model = Transformer(recipe.model, recipe.training.sequence_length)
+    load_weights(model, path)
+    return model.eval(), metadata
+
+
 def load_trained(path: str | Path) -> tuple[Transformer, dict[str, Any]]:
-    """A trained model on the CPU and what its training wrote about it.
+    """The same of a path that a user typed.
 
     ValueError in one line for a file that is no model, is damaged, or diverged in training.
     """
@@ -65,26 +76,12 @@ def load_trained(path: str | Path) -> tuple[Transformer, dict[str, Any]]:
     if kind != '"weights"':
         held = f"it holds {kind}" if kind else "nothing says that it is one"
         raise refuse("model", str(path), f"{LOADABLE} ({held})")
-    tensors, metadata = load_state(path)
-    if metadata["diverged"] or not all(t.isfinite().all() for t in tensors.values()):
+    model, metadata = open_trained(path)
+    if metadata["diverged"] or not all(p.isfinite().all() for p in model.parameters()):
         raise refuse("model", str(path), "one that did not diverge (its weights are not finite)")
-    recipe = Recipe.from_json(json.dumps(metadata["recipe"]))
-    model = Transformer(recipe.model, recipe.training.sequence_length)
-    load_weights(model, path)
-    return model.eval(), metadata
+    return model, metadata
 
 
-def open_trained(path: str | Path) -> tuple[Transformer, Mapping[str, Any]]:
-    """A run's model in float32 and what was written beside it; ValueError where it is damaged."""
-    _, trained = load_state(path)
-    if trained.get("kind") != "weights":
-        raise damaged(path, f"it holds {trained.get('kind')}, not weights")
-    recipe = recipe_of(trained)
-    model = Transformer(recipe.model, recipe.training.sequence_length)
-    load_weights(model, path)
-    return model.eval(), trained
-
-
-def recipe_of(trained: Mapping[str, Any]) -> Recipe:
+def recipe_of(metadata: Mapping[str, Any]) -> Recipe:
     """The recipe in what training wrote beside its weights."""
-    return Recipe.from_json(json.dumps(trained["recipe"]))
+    return Recipe.from_json(json.dumps(metadata["recipe"]))
