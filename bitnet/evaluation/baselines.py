@@ -1,4 +1,4 @@
-"""Count models that every loss is read against (unigram, bigram, trigram), and their record.
+"""Losses that a model's is compared with: unigram, bigram and trigram, and the best possible one.
 
 Counts of an order are interpolated with the order below: P(w | context) = (count + K P_lower(w))
 / (total + K), where K is the number of different tokens seen after the context (Witten & Bell
@@ -6,15 +6,15 @@ Counts of an order are interpolated with the order below: P(w | context) = (coun
 more about V than about the text.
 """
 
+import math
 from collections.abc import Mapping
-from functools import cache
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from bitnet.data import probe
+from bitnet.data.arithmetic import entropy_rate
 from bitnet.data.dataloader import open_shard
 from bitnet.data.stories.grammar import stories
 from bitnet.data.stories.likelihood import best_possible
@@ -72,10 +72,11 @@ class _Successors:
         return (counts + kinds * lower) / (high - low + kinds)
 
 
-def make_references(folder: str | Path, manifest: dict) -> dict:
+def make_references(folder: str | Path, manifest: dict, source: Mapping) -> dict:
     """Loss (nats), unique_predictions and pdr of unigram, bigram and trigram, and `blind`.
 
-    `data` names the manifest they belong to. `folder` holds the shards of `manifest`.
+    `data` names the manifest they belong to. `folder` holds the shards of `manifest`, `source` is
+    the block of corpora that they were made from; `best_possible` is `best_possible_loss` there.
     """
     train = open_shard(folder, manifest["train"], manifest["vocab_size"])
     validation = open_shard(folder, manifest["validation"], manifest["vocab_size"])
@@ -93,29 +94,22 @@ def make_references(folder: str | Path, manifest: dict) -> dict:
             }
             for order, reference in found.items()
         },
+        "best_possible": best_possible_loss(source, placed),
         "blind": len(np.unique(found["bigram"]["predictions"])) < BLIND_BELOW,
     }
 
 
-def with_floor(rows: pd.DataFrame, records: Mapping[str, Mapping]) -> pd.DataFrame:
-    """Rows of a study with FloorLoss, by what their records say of the text."""
-    source = next(iter(records.values()))["lineage"].get("text", {}).get("source", {})
-    return rows.assign(FloorLoss=floor_loss(rows, source))
+def best_possible_loss(source: Mapping, placed: Mapping) -> dict | None:
+    """The least loss that any model can reach on built-in text; None for text from elsewhere.
 
-
-def floor_loss(rows: pd.DataFrame, source: Mapping) -> float:
-    """ValLoss of the grammar itself, nats a token; NaN for another corpus than the stories.
-
-    rows: of one study, whose tokens have one length in bytes. source: its block of corpora.
+    source: its block of corpora. placed: the manifest's probe. `loss` is in nats a token at the
+    probe's tokens; of stories also bits_per_byte, and the stories and bytes it was measured on.
     """
-    read = rows[rows["ValLoss"] > 0]
-    if source.get("source") != "stories" or read.empty:
-        return np.nan
-    first = read.iloc[0]
-    return _bits_per_byte(source["seed"]) * first["ValLoss"] / first["BitsPerByte"]
-
-
-@cache
-def _bits_per_byte(seed: int) -> float:
-    held_out = list(islice(stories(seed, "validation"), STORIES))
-    return best_possible(held_out, default_parser())["bits_per_byte"]
+    if source.get("source") == "arithmetic":
+        return {"loss": entropy_rate(source)}
+    if source.get("source") != "stories":
+        return None
+    held_out = list(islice(stories(source["seed"], "validation"), STORIES))
+    found = best_possible(held_out, default_parser())
+    nats_per_byte = found["bits_per_byte"] * math.log(2)
+    return {**found, "loss": nats_per_byte * placed["bytes"] / placed["positions"]}

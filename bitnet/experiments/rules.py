@@ -16,6 +16,7 @@ REPEATING_SHARE = 0.1  # of the texts, at most
 KNOWN_SHARE = 0.9  # of the words, at least
 
 TWIN = "full_precision"
+HELD_OUT, END = "held-out text", "at the end"  # parts of what is sampled
 
 
 def of_losses(losses: Sequence[float], unigram: float, diverged: bool) -> list[str]:

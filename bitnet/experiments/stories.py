@@ -10,6 +10,8 @@ import pandas as pd
 
 from bitnet.common.markdown import bullets, fill, number, table
 from bitnet.experiments.rules import (
+    END,
+    HELD_OUT,
     KNOWN_SHARE,
     REPEATING_SHARE,
     REPEATS,
@@ -20,7 +22,6 @@ from bitnet.experiments.rules import (
     word,
 )
 
-END = "at the end"
 ORIGINAL = "7 at the start, 1.5 to 2.0 at the end"  # the original notes' loss
 # Validation loss on TinyStories of full-precision LLaMA-like models, nats a token
 # (karpathy/llama2.c, README): parameters, vocabulary, loss.
@@ -42,7 +43,6 @@ QUALITY = {  # column: what the sample holds
 }
 COUNTS = ("Texts", "Words", "Sentences")  # the others are shares
 ORDERS = ("unigram", "bigram", "trigram")
-HELD_OUT = "held-out text"
 PARTS = (HELD_OUT, "untrained", "at the switch", END)
 
 

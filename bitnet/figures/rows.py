@@ -27,7 +27,7 @@ def prepared(rows: pd.DataFrame, question: Question = ORIGINAL) -> pd.DataFrame:
 
     Diverged: true from where a run broke to its end. Arm: the value of the question's axis, with
     its name ('Stage2WD 0' without a question). PartStep: where the arms of a seed part, the switch
-    if they share a trunk, else 0. FloorLoss: the text's own loss, NaN where rows do not say it.
+    if they share a trunk, else 0. BestPossibleLoss: NaN where rows do not have it.
 
     Raises ValueError where the rows cannot belong to one study.
     """
@@ -44,8 +44,8 @@ def prepared(rows: pd.DataFrame, question: Question = ORIGINAL) -> pd.DataFrame:
     name = axis.key if axis.column == VARIANT else axis.column
     arms = [f"{name} {value_name(arm)}" if pd.notna(arm) else np.nan for arm in rows["Arm"]]
     part = rows["SwitchStep"] * question.shares_trunk
-    floor = rows.get("FloorLoss", np.nan)
-    rows = rows.assign(Arm=np.array(arms, dtype=object), PartStep=part, FloorLoss=floor)
+    best = rows.get("BestPossibleLoss", np.nan)
+    rows = rows.assign(Arm=np.array(arms, dtype=object), PartStep=part, BestPossibleLoss=best)
     rows = rows.sort_values([*RUN, "Step"], na_position="first", ignore_index=True)
     broken = ~np.isfinite(rows["ValLoss"]) | (~np.isfinite(rows["Loss"]) & (rows["Step"] > 0))
     broken |= ~(rows["UniquePredictions"] > 0)  # a bug, and it has no logarithm

@@ -36,7 +36,7 @@ class Quantity:
 
 
 LOSSES = {name: f"{name.title()}Loss" for name in ("unigram", "bigram", "trigram")}
-LOSSES["best possible"] = "FloorLoss"
+LOSSES["best possible"] = "BestPossibleLoss"
 QUANTITIES = {
     "unique_predictions": Quantity(
         "UniquePredictions", True, ",g", {**COUNT_MODELS, "UniqueTargets": "UniqueTargets"}

@@ -1,7 +1,7 @@
 """A question of one's own: any axis, any column, judged by the same rule, in words that fit."""
 
 import copy
-import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -235,7 +235,7 @@ def test_the_first_question_is_worded_as_ever():
 
 
 def test_ternary_is_no_question_where_weights_are_the_arms():
-    question = {**WARMUP, "axis": "weights", "treatment": "full_precision", "control": "ternary"}
+    question = other(WARMUP, axis="weights", treatment="full_precision", control="ternary")
     rows = renamed(OUTCOMES["fixed"], "Weights", "full_precision", "ternary")
     text = headline(verdict(rows, question=question), question)
     assert text.startswith("weights full_precision instead of ternary prevented")
@@ -285,13 +285,40 @@ def test_the_study_of_warm_up_trains_both_arms_and_asks_about_them():
     warm, cold = (study.recipe(name).training for name in ("h64_wd0", "h64_wd0_warmup0"))
     assert (warm.warmup_steps, cold.warmup_steps, warm.stage2_weight_decay) == (100, 0, 0)
     question = study.question()
-    assert question["default"] == 100 and question["headline"]["stage2_weight_decay"] == 0
-    assert json.loads(json.dumps(question)) == question
+    assert question.default == 100 and question.headline["stage2_weight_decay"] == 0
+    assert Question.from_json(question.to_json()) == question
 
 
 def test_the_first_question_is_passed_on_as_it_is_written():
-    found = Study.of(CONFIG, "quick").question()
-    assert found.keys() == {"treatment", "control", "headline"}
+    question = Study.of(CONFIG, "quick").question()
+    assert question.to_dict().keys() == {"treatment", "control", "headline"}
+
+
+@pytest.mark.parametrize("question", [QUESTION, WARMUP, other(WARMUP, **LOSS)])
+def test_json_holds_all_of_a_question(question):
+    assert Question.from_json(question.to_json()) == question
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "not a question"),
+        ("[1]", "not a question"),
+        ('{"treatment": 0}', "control"),
+        ('{"treatment": 0, "control": 1, "spare": 2}', "spare"),
+        ('{"treatment": 0, "control": 0}', "question.control is 0; allowed: another than treat"),
+        ('{"treatment": 0, "control": 1, "axis": "size"}', "question.axis is 'size'; allowed: one"),
+        (
+            '{"treatment": 0, "control": 1, "metric": {"margin": 1}}',
+            "margin is 1; allowed: above 1",
+        ),
+        ('{"treatment": 0, "control": 1, "headline": {"size": 8}}', "headline is 'size'; allowed"),
+    ],
+)
+def test_what_is_no_question_is_refused_in_one_line(text, words):
+    with pytest.raises(ValueError, match=re.escape(words)) as caught:
+        Question.from_json(text)
+    assert "\n" not in str(caught.value)
 
 
 def test_variants_are_made_in_both_arms():
@@ -355,7 +382,7 @@ def test_claims_and_error_rates_are_of_the_first_question_alone():
         check(config, SCHEMA)
     files = ["--inputs", "none.csv", "--csv", "rates.csv", "--markdown", "rates.md"]
     with pytest.raises(ValueError, match="allowed: one of stage2_weight_decay and UniquePred"):
-        error_rates.main([*files, "--question", json.dumps(WARMUP)])
+        error_rates.main([*files, "--question", WARMUP.to_json()])
 
 
 def test_a_metric_is_a_measured_column_that_training_is_not_told():
@@ -366,7 +393,7 @@ def test_a_metric_is_a_measured_column_that_training_is_not_told():
 
 def test_an_arm_is_split_from_a_variant_that_holds_its_letters():
     rows = pd.DataFrame({"Variant": ["switchlr900_switchwd900"], "Stage2WD": [0.0]})
-    question = {**WARMUP, "axis": "lr_switch", "default": 1000}
+    question = other(WARMUP, axis="lr_switch", default=1000)
     found = armed(rows, question).iloc[0]
     assert (found["Arm"], found["Variant"]) == (900, "switchwd900")
 

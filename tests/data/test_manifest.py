@@ -152,7 +152,7 @@ def test_the_manifest_describes_shards_and_probe(stories_data):
 
 
 def test_references_at_the_stories_probe_grow_better_with_each_order(stories_data):
-    found = make_references(stories_data.folder, stories_data.manifest)["references"]
+    found = make_references(stories_data.folder, stories_data.manifest, {})["references"]
     losses = [found[order]["loss"] for order in ("unigram", "bigram", "trigram")]
     assert math.log(512) > losses[0] > losses[1] > losses[2] > 0
     assert found["unigram"]["unique_predictions"] == 1
@@ -174,7 +174,7 @@ def test_the_stories_are_not_blind(tmp_path):
             [write_shard(validation[:75], tokenizer, tmp_path / "validation.bin")]
         ),
     }
-    found = make_references(tmp_path, make_manifest(tmp_path, shards, tokenizer, 32))
+    found = make_references(tmp_path, make_manifest(tmp_path, shards, tokenizer, 32), {})
     assert found["blind"] is False
     assert found["references"]["bigram"]["unique_predictions"] >= 150
 
@@ -204,7 +204,7 @@ def test_a_corpus_of_independent_slots_is_blind(tmp_path, stories_data):
     tokenizer = stories_data.tokenizer
     shards = token_set(tmp_path, tokenizer, text(20_000), text(2_000))
     manifest = make_manifest(tmp_path, shards, tokenizer, 32)
-    found = make_references(tmp_path, manifest)
+    found = make_references(tmp_path, manifest, {})
     assert found["blind"] is True
     _, targets = probe.inputs_and_targets(
         open_shard(tmp_path, shards["validation"]), manifest["probe"]

@@ -21,7 +21,7 @@ def lineage_of(wildcards):
         },
         "shards": {"code": code("shards")},
         "manifest": {"sequence_length": study.sequence_length, "code": code("manifest")},
-        "references": {"code": code("references")},
+        "references": {"code": code("references", source["source"])},
         "train": {"recipe": json.loads(recipe(wildcards)), "code": code("train")},
         "evaluate": {"code": code("evaluate"), "variant": variant(wildcards)},
     }

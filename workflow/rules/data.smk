@@ -42,7 +42,7 @@ rule tokenizer:
         "Tokenizer {wildcards.tokenizer} of {wildcards.corpus}"
     shell:
         "python -m workflow.scripts.tokenizer {params.origin} {input} --output {output.model}"
-        " --vocab-size {params.vocab_size} --log {log}"
+        " --vocab-size {params.vocab_size} --code {params.code} --log {log}"
 
 
 rule shards:
@@ -80,7 +80,7 @@ rule manifest:
         "Probe of {wildcards.corpus} at length {wildcards.length}"
     shell:
         "python -m workflow.scripts.manifest --shards {input.shards} --tokenizer {input.tokenizer}"
-        " --sequence-length {wildcards.length} --output {output} --log {log}"
+        " --sequence-length {wildcards.length} --output {output} --code {params.code} --log {log}"
 
 
 rule references:
@@ -91,8 +91,10 @@ rule references:
     log:
         "logs/data/{corpus}.{tokenizer}.references{length}.log",
     params:
-        code=code("references"),
+        source=text_source,
+        code=code_by_source("references"),
     message:
         "Count models of {wildcards.corpus} at length {wildcards.length}"
     shell:
-        "python -m workflow.scripts.references --manifest {input} --output {output} --log {log}"
+        "python -m workflow.scripts.references --manifest {input} --source {params.source:q}"
+        " --output {output} --code {params.code} --log {log}"

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,11 @@ def read_tables(paths: Sequence[str]) -> tuple[pd.DataFrame, dict[str, dict]]:
             "some out"
         )
     return pd.concat([pd.read_csv(path, dtype=CSV_TYPES) for path in paths]), records
+
+
+def best_possible_loss(records: Mapping[str, Mapping]) -> float:
+    """The least loss that any model can reach on a study's text, nats a token; NaN if unknown."""
+    return next(iter(records.values())).get("best_possible_loss", math.nan)
 
 
 def warnings(records: Mapping[str, Mapping]) -> list[str]:

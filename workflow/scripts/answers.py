@@ -13,7 +13,7 @@ import numpy as np
 
 from bitnet.common.files import read_json, write_json
 from bitnet.common.tensors import load_tensors
-from bitnet.data.arithmetic import EQUALS, EXAMPLES, answer_positions, entropy_rate, examination
+from bitnet.data.arithmetic import EQUALS, EXAMPLES, answer_positions, examination
 from bitnet.data.tokenizer import open_tokenizer
 from bitnet.evaluation.weight_histograms import latent_weights
 from bitnet.inference.completions import answers
@@ -37,6 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", required=True, help="JSON file to write")
     args = parsed(parser, argv)
     source, manifest = json.loads(args.source), read_json(args.manifest)
+    known = read_json(args.references)
     tokenizer = open_tokenizer(args.tokenizer)
     arrays, trained = load_tensors(args.weights)
     seen, observed = load_tensors(args.observations)
@@ -56,8 +57,8 @@ def main(argv: list[str] | None = None) -> None:
         "problems": [[p.a, p.op, p.b] for p in problems],
         "written": written,
         "losses": losses(seen, manifest, tokenizer),
-        "unigram": read_json(args.references)["references"]["unigram"]["loss"],
-        "best_possible": entropy_rate(source),
+        "unigram": known["references"]["unigram"]["loss"],
+        "best_possible": known["best_possible"]["loss"],
         "weights": latent_weights(arrays) if not trained["diverged"] else {},
     }
     log.info("%d answers", len(written))

@@ -13,13 +13,12 @@ from pathlib import Path
 from bitnet.common.files import whole_file
 from bitnet.config.question import ORIGINAL, Question
 from bitnet.config.thresholds import Thresholds
-from bitnet.evaluation.baselines import with_floor
 from bitnet.figures.draw import FIGURES, draw
 from bitnet.figures.style import METADATA, save
 from workflow.provenance.environment import environment
 from workflow.provenance.records import write_record
 from workflow.scripts._cli import code_of, flags, log, parsed, run
-from workflow.scripts._tables import read_tables
+from workflow.scripts._tables import best_possible_loss, read_tables
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -37,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parsed(parser, argv)
     outputs = [_output(path) for path in args.outputs]
     rows, records = read_tables(args.inputs)
-    rows = with_floor(rows, records)
+    rows = rows.assign(BestPossibleLoss=best_possible_loss(records))
     question, thresholds = (
         Question.from_json(args.question),
         Thresholds(**json.loads(args.thresholds)),

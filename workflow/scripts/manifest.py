@@ -9,7 +9,7 @@ from pathlib import Path
 from bitnet.common.files import read_json, sha256, write_json
 from bitnet.data.manifest import make_manifest
 from bitnet.data.tokenizer import open_tokenizer
-from workflow.scripts._cli import flags, log, parsed, run
+from workflow.scripts._cli import code_of, flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -20,6 +20,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--sequence-length", type=int, required=True, help="tokens of a window")
     parser.add_argument("--output", required=True, help="JSON file to write")
     args = parsed(parser, argv)
+    code_of("manifest", args.code)
     shards, tokenizer = read_json(args.shards), open_tokenizer(args.tokenizer)
     if sha256(args.tokenizer) != shards["tokenizer_sha256"]:
         raise ValueError(f"{args.shards} was made with another tokenizer than {args.tokenizer}")

@@ -1,25 +1,31 @@
-"""Fit count models to the training shard and read them at the probe.
+"""Losses to compare with: count models of the training shard at the probe, the best possible one.
 
-python -m workflow.scripts.references --manifest manifest64.json --output references64.json
+    python -m workflow.scripts.references --manifest manifest64.json --output references64.json \\
+        --source '{"source": "stories", "seed": 0}'
+
+Only of built-in text, which --source names, the best possible loss is known.
 """
 
+import json
 from pathlib import Path
 
 from bitnet.common.files import read_json, write_json
 from bitnet.evaluation.baselines import make_references
-from workflow.scripts._cli import flags, log, parsed, run
+from workflow.scripts._cli import code_of, flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:
     """Write loss and diversity of unigram, bigram and trigram."""
     parser = flags(__doc__)
     parser.add_argument("--manifest", required=True, help="manifest beside its shards")
+    parser.add_argument("--source", default="{}", help="a block of corpora, as JSON")
     parser.add_argument("--output", required=True, help="JSON file to write")
     args = parsed(parser, argv)
-    manifest = read_json(args.manifest)
-    found = make_references(Path(args.manifest).parent, manifest)
-    log.info("%s", found)
-    write_json(args.output, found)
+    manifest, source = read_json(args.manifest), json.loads(args.source)
+    code_of("references", args.code, source.get("source"))
+    references = make_references(Path(args.manifest).parent, manifest, source)
+    log.info("%s", references)
+    write_json(args.output, references)
 
 
 if __name__ == "__main__":

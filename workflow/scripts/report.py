@@ -12,17 +12,16 @@ import json
 from bitnet.common.files import write_text
 from bitnet.config.question import Question
 from bitnet.config.thresholds import Thresholds
-from bitnet.evaluation.baselines import with_floor
 from bitnet.report.page import page
 from workflow.scripts._cli import log, parsed, run
-from workflow.scripts._tables import judging_flags, read_tables, seal
+from workflow.scripts._tables import best_possible_loss, judging_flags, read_tables, seal
 
 
 def main(argv: list[str] | None = None) -> None:
     """Write the page."""
     args = parsed(judging_flags(__doc__, "Report", outputs=["html"]), argv)
     rows, records = read_tables(args.inputs)
-    rows = with_floor(rows, records)
+    rows = rows.assign(BestPossibleLoss=best_possible_loss(records))
     question, thresholds = (
         Question.from_json(args.question),
         Thresholds(**json.loads(args.thresholds)),

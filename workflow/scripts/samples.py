@@ -6,8 +6,7 @@
         --manifest manifest128.json --references references128.json --tokenizer tokenizer.model \\
         --text text.json --output h512_wd0.samples.json
 
-With --source of the built-in stories, sentences are also parsed by their grammar, and the exact
-probability of held-out stories gives the best possible loss.
+With --source of the built-in stories, sentences are also parsed by their grammar.
 """
 
 import argparse
@@ -20,13 +19,12 @@ from bitnet.common.files import read_json, write_json
 from bitnet.common.tensors import load_tensors
 from bitnet.config.recipe import Recipe
 from bitnet.data.stories.grammar import default_grammar
-from bitnet.data.stories.likelihood import best_possible
 from bitnet.data.stories.parser import Parser
 from bitnet.data.text import read_text
 from bitnet.data.tokenizer import open_tokenizer
 from bitnet.evaluation.weight_histograms import latent_weights
+from bitnet.experiments.rules import END, HELD_OUT
 from bitnet.experiments.sample_quality import measured
-from bitnet.experiments.stories import END, HELD_OUT
 from bitnet.inference.completions import texts
 from bitnet.inference.engine import Inference
 from bitnet.inference.sampling import Sampling
@@ -44,7 +42,8 @@ PARTS = {"untrained": None, "at the switch": "trunk", END: "weights"}
 def main(argv: list[str] | None = None) -> None:
     """Write texts and what they come to as JSON."""
     args = parse(argv)
-    manifest, tokenizer = read_json(args.manifest), open_tokenizer(args.tokenizer)
+    manifest, known = read_json(args.manifest), read_json(args.references)
+    tokenizer = open_tokenizer(args.tokenizer)
     arrays, trained = load_tensors(args.weights)
     seen, _ = load_tensors(args.observations)
     for path in (args.trunk, args.weights, args.observations):
@@ -77,12 +76,12 @@ def main(argv: list[str] | None = None) -> None:
             "positions": manifest["probe"]["positions"],
             "bytes": manifest["probe"]["bytes"],
         },
-        "references": read_json(args.references)["references"],
+        "references": known["references"],
         "prompts": PROMPTS,
         "greedy": greedy,
         "drawn": {name: [one["text"] for one in found[:SHOWN]] for name, found in told.items()},
         "quality": measured(told, read_text(args.text, "train"), parser),
-        "best_possible": best_possible(held_out, parser),
+        "best_possible": known["best_possible"],
         "weights": latent_weights(arrays) if not trained["diverged"] else {},
     }
     write_json(args.output, found)

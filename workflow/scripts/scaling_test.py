@@ -113,8 +113,8 @@ def prepare(args: argparse.Namespace, source: str) -> Path:
         length = ["--sequence-length", str(args.sequence_length)]
         manifest.main(["--shards", str(described), *pieces, *length, "--output", str(result)])
     if not references_of(result).exists():
-        found = str(references_of(result))
-        references.main(["--manifest", str(result), "--output", found])
+        named = ["--source", source, "--output", str(references_of(result))]
+        references.main(["--manifest", str(result), *named])
     return result
 
 

@@ -16,7 +16,7 @@ from bitnet.common.files import sha256, whole_file, write_json
 from bitnet.data.text import read_text
 from bitnet.data.tokenizer import Tokenizer
 from bitnet.data.tokenizer_training import mistral_model, train_characters, train_tokenizer
-from workflow.scripts._cli import flags, log, parsed, run
+from workflow.scripts._cli import code_of, flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -30,6 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--vocab-size", type=int, required=True, help="pieces")
     parser.add_argument("--output", required=True, help=".model to write")
     args = parsed(parser, argv)
+    code_of("tokenizer", args.code)
     if args.text:
         train_tokenizer(read_text(args.text, "train"), args.vocab_size, args.output)
     elif args.characters:
