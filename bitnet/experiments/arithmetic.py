@@ -1,7 +1,4 @@
-"""Arithmetic judged and told: exact matches of each operator, losses, the notes' five examples.
-
-runs below: what `workflow.scripts.answers` found, by run name.
-"""
+"""Report on the arithmetic experiment: exact answers by operator, losses, five examples."""
 
 from collections.abc import Mapping
 
@@ -11,6 +8,7 @@ from statsmodels.stats.proportion import proportion_confint
 from bitnet.common.markdown import bullets, fill, number, table
 from bitnet.data.arithmetic import EXAMPLES, OPERATORS, Problem
 from bitnet.experiments.rules import by_weights, of_losses, outcome, word
+from bitnet.experiments.runs import Answers
 
 # Judged are the operators that a column-by-column method solves. Products of two-digit numbers are
 # known to stay beyond small transformers (Dziri et al. 2023), so × and ÷ are measured, not judged.
@@ -21,12 +19,12 @@ ORIGINAL = "3.5 at the start, 0.5 at the end"  # the original notes' loss
 ALL = "all"
 
 
-def graded(found: Mapping) -> pd.DataFrame:
+def graded(run: Answers) -> pd.DataFrame:
     """One row a held-out problem of a run: Operator, Question, Written, Right.
 
     The examples are left out: they come first, and again among the others where they belong.
     """
-    problems = [Problem(*parts) for parts in found["problems"]]
+    problems = [Problem(*parts) for parts in run.problems]
     rows = [
         {
             "Operator": p.op,
@@ -34,17 +32,17 @@ def graded(found: Mapping) -> pd.DataFrame:
             "Written": written,
             "Right": written == p.answer,
         }
-        for p, written in zip(problems, found["written"], strict=bool(found["written"]))
+        for p, written in zip(problems, run.written, strict=bool(run.written))
     ]
     columns = ["Operator", "Question", "Written", "Right"]
     return pd.DataFrame(rows, columns=columns).iloc[len(EXAMPLES) :]
 
 
-def scores(runs: Mapping[str, Mapping]) -> pd.DataFrame:
+def scores(runs: Mapping[str, Answers]) -> pd.DataFrame:
     """One row a run and operator (and `all`): right answers, Wilson interval (95 %), losses."""
     rows = []
-    for name, found in runs.items():
-        answers, recipe, losses = graded(found), found["recipe"], found["losses"]
+    for name, run in runs.items():
+        answers, recipe, losses = graded(run), run.recipe, run.losses
         for op in [*(op for op in OPERATORS if op in set(answers["Operator"])), ALL]:
             own = answers if op == ALL else answers[answers["Operator"] == op]
             right, count = int(own["Right"].sum()), len(own)
@@ -52,8 +50,8 @@ def scores(runs: Mapping[str, Mapping]) -> pd.DataFrame:
             rows.append(
                 {
                     "Run": name,
-                    "Weights": recipe["model"]["weights"],
-                    "Seed": recipe["training"]["seed"],
+                    "Weights": recipe.model.weights,
+                    "Seed": recipe.training.seed,
                     "Operator": op,
                     "Right": right,
                     "Problems": count,
@@ -62,8 +60,8 @@ def scores(runs: Mapping[str, Mapping]) -> pd.DataFrame:
                     "ExactHigh": high,
                     "FirstLoss": losses["all"][0],
                     "LastLoss": losses["all"][-1],
-                    "BestPossibleLoss": found["best_possible"],
-                    "UnigramLoss": found["unigram"],
+                    "BestPossibleLoss": run.best_possible,
+                    "UnigramLoss": run.unigram,
                     "FirstAnswerLoss": losses["answer"][0],
                     "LastAnswerLoss": losses["answer"][-1],
                 }
@@ -71,10 +69,10 @@ def scores(runs: Mapping[str, Mapping]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def complaints(found: Mapping) -> list[str]:
+def complaints(run: Answers) -> list[str]:
     """What is wrong with a run."""
-    wrong = of_losses(found["losses"]["all"], found["unigram"], found["trained"]["diverged"])
-    answers = graded(found)
+    wrong = of_losses(run.losses["all"], run.unigram, run.diverged)
+    answers = graded(run)
     if answers.empty:
         return wrong or ["no answers"]
     unfinished = answers["Written"].str.endswith("…").mean()
@@ -90,15 +88,15 @@ def complaints(found: Mapping) -> list[str]:
     return wrong
 
 
-def judge(runs: Mapping[str, Mapping]) -> dict:
+def judge(runs: Mapping[str, Answers]) -> dict:
     """pass or fail, with the reason."""
     return outcome(by_weights(runs, complaints))
 
 
-def markdown(runs: Mapping[str, Mapping], title: str) -> str:
+def markdown(runs: Mapping[str, Answers], title: str) -> str:
     """The report."""
     rows, found = scores(runs), judge(runs)
-    last = next(iter(runs.values()))["losses"]
+    last = next(iter(runs.values())).losses
     notes = [
         "Held out are pairs of operands, in either order and with every operator. Answers are "
         "decoded greedily and right if every character is; [ ] is the Wilson interval, 95 %.",
@@ -153,12 +151,12 @@ def _loss_table(rows: pd.DataFrame) -> str:
     return table(["run", "weights", *shown], lines)
 
 
-def _example_table(runs: Mapping[str, Mapping]) -> str:
-    asked = [p for found in runs.values() for p in found["problems"][len(EXAMPLES) :]]
+def _example_table(runs: Mapping[str, Answers]) -> str:
+    asked = [p for run in runs.values() for p in run.problems[len(EXAMPLES) :]]
     taught, largest = {op for _, op, _ in asked}, max(max(a, b) for a, _, b in asked)
     lines = []
     for place, problem in enumerate(EXAMPLES):
-        cells = [found["written"][place] if found["written"] else "-" for found in runs.values()]
+        cells = [run.written[place] if run.written else "-" for run in runs.values()]
         inside = problem.op in taught and max(problem.a, problem.b) <= largest
         note = "held out" if inside else "outside what was taught"
         lines.append([f"{problem.question}{problem.answer}", *cells, note])

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from bitnet.evaluation.text_quality import known_share, longest_run, words
+from bitnet.experiments.runs import MeasuredRun
 
 STUCK_LOSS = 5.0  # nats a token, at a vocabulary of thousands
 REPEATS = 4  # "the the the the"
@@ -53,13 +54,13 @@ def of_texts(texts: Sequence[str], known: frozenset[str] | set[str]) -> list[str
 
 
 def by_weights(
-    runs: Mapping[str, Mapping], complaints: Callable[[Mapping], Sequence[str]]
+    runs: Mapping[str, MeasuredRun], complaints: Callable[[MeasuredRun], Sequence[str]]
 ) -> dict[str, list[str]]:
     """What is wrong with runs, each line with the run's name, by the kind of their weights."""
     found: dict[str, list[str]] = {}
     for name, run in runs.items():
         lines = [f"{name}: {line}" for line in complaints(run)]
-        found.setdefault(run["recipe"]["model"]["weights"], []).extend(lines)
+        found.setdefault(run.recipe.model.weights, []).extend(lines)
     return found
 
 

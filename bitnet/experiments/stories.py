@@ -1,7 +1,4 @@
-"""Stories judged and told: losses beside what is known, quality of what is written, samples.
-
-runs below: what `workflow.scripts.samples` found, by run name.
-"""
+"""Report on the stories experiment: losses beside known ones, quality of the texts, samples."""
 
 import math
 from collections.abc import Mapping
@@ -21,6 +18,7 @@ from bitnet.experiments.rules import (
     outcome,
     word,
 )
+from bitnet.experiments.runs import Samples
 
 ORIGINAL = "7 at the start, 1.5 to 2.0 at the end"  # the original notes' loss
 # Validation loss on TinyStories of full-precision LLaMA-like models, nats a token
@@ -52,28 +50,28 @@ def bits_per_byte(losses: Mapping) -> list[float]:
     return [loss * scale for loss in losses["nats"]]
 
 
-def scores(runs: Mapping[str, Mapping]) -> pd.DataFrame:
+def scores(runs: Mapping[str, Samples]) -> pd.DataFrame:
     """One row a run and part (held-out text, untrained, ...): quality, and the run's losses."""
     rows = []
-    for name, found in runs.items():
-        recipe, losses = found["recipe"], found["losses"]
-        bits, best = bits_per_byte(losses), found["best_possible"]
-        for part in _parts(found["quality"]):
-            quality = found["quality"][part]
+    for name, run in runs.items():
+        recipe, losses = run.recipe, run.losses
+        bits, best = bits_per_byte(losses), run.best_possible
+        for part in _parts(run.quality):
+            quality = run.quality[part]
             rows.append(
                 {
                     "Run": name,
-                    "Weights": recipe["model"]["weights"],
-                    "Seed": recipe["training"]["seed"],
+                    "Weights": recipe.model.weights,
+                    "Seed": recipe.training.seed,
                     "Part": part,
                     **{column: quality.get(key, math.nan) for column, key in QUALITY.items()},
-                    "VocabSize": recipe["model"]["vocab_size"],
+                    "VocabSize": recipe.model.vocab_size,
                     "FirstLoss": losses["nats"][0],
                     "LastLoss": losses["nats"][-1],
                     "LastBitsPerByte": bits[-1],
                     "BestPossibleBitsPerByte": best["bits_per_byte"] if best else math.nan,
                     **{
-                        f"{order.capitalize()}Loss": found["references"][order]["loss"]
+                        f"{order.capitalize()}Loss": run.references[order]["loss"]
                         for order in ORDERS
                     },
                 }
@@ -81,26 +79,26 @@ def scores(runs: Mapping[str, Mapping]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def complaints(found: Mapping) -> list[str]:
+def complaints(run: Samples) -> list[str]:
     """What is wrong with a run."""
-    losses, references = found["losses"]["nats"], found["references"]
-    wrong = of_losses(losses, references["unigram"]["loss"], found["trained"]["diverged"])
+    losses, references = run.losses["nats"], run.references
+    wrong = of_losses(losses, references["unigram"]["loss"], run.diverged)
     if not wrong and losses[-1] >= references["bigram"]["loss"]:
         bigram = references["bigram"]["loss"]
         wrong.append(
             f"loss {losses[-1]:.2f} at the end is no better than the bigram's {bigram:.2f}"
         )
-    if END not in found["quality"]:
+    if END not in run.quality:
         return wrong or ["no texts"]
-    return wrong + list(found["quality"][END]["failures"])
+    return wrong + list(run.quality[END]["failures"])
 
 
-def judge(runs: Mapping[str, Mapping]) -> dict:
+def judge(runs: Mapping[str, Samples]) -> dict:
     """pass or fail, with the reason."""
     return outcome(by_weights(runs, complaints))
 
 
-def markdown(runs: Mapping[str, Mapping], title: str) -> str:
+def markdown(runs: Mapping[str, Samples], title: str) -> str:
     """The report."""
     rows, found = scores(runs), judge(runs)
     return "\n\n".join(
@@ -125,19 +123,19 @@ def _parts(found: Mapping) -> list[str]:
     return [part for part in PARTS if part in found]
 
 
-def _loss_table(runs: Mapping[str, Mapping]) -> str:
+def _loss_table(runs: Mapping[str, Samples]) -> str:
     lines = []
-    for name, found in runs.items():
-        losses, bits = found["losses"], bits_per_byte(found["losses"])
+    for name, run in runs.items():
+        losses, bits = run.losses, bits_per_byte(run.losses)
         cells = [losses["nats"][0], losses["nats"][-1], bits[0], bits[-1]]
-        weights = found["recipe"]["model"]["weights"]
+        weights = run.recipe.model.weights
         lines.append([name, weights, *(number(value, ".3f") for value in cells)])
     first = next(iter(runs.values()))
-    scale = bits_per_byte({**first["losses"], "nats": [1.0]})[0]
+    scale = bits_per_byte({**first.losses, "nats": [1.0]})[0]
     for order in ORDERS:
-        loss = first["references"][order]["loss"]
+        loss = first.references[order]["loss"]
         lines.append([order, "", "", number(loss, ".3f"), "", number(loss * scale, ".3f")])
-    if best := first["best_possible"]:
+    if best := first.best_possible:
         floor = best["bits_per_byte"]
         cells = ["", number(floor / scale, ".3f"), "", number(floor, ".3f")]
         lines.append(["best possible", "", *cells])
@@ -152,9 +150,9 @@ def _loss_table(runs: Mapping[str, Mapping]) -> str:
     return table(header, lines)
 
 
-def _beside(runs: Mapping[str, Mapping]) -> list[str]:
+def _beside(runs: Mapping[str, Samples]) -> list[str]:
     first = next(iter(runs.values()))
-    size, losses = first["recipe"]["model"]["vocab_size"], first["losses"]
+    size, losses = first.recipe.model.vocab_size, first.losses
     published = ", ".join(f"{loss:.3f} ({name}, {vocab:,})" for name, vocab, loss in LLAMA2C)
     lines = [
         f"Nats a token at a vocabulary of {size:,}, N = {losses['positions']:,} held-out positions "
@@ -162,7 +160,7 @@ def _beside(runs: Mapping[str, Mapping]) -> list[str]:
         f"The original notes' loss on TinyStories: {ORIGINAL}, at a vocabulary of 2,048.",
         f"llama2.c on TinyStories, full precision (parameters, vocabulary): {published}.",
     ]
-    if best := first["best_possible"]:
+    if best := first.best_possible:
         lines.append(
             f"Best possible: the exact probability that the grammar gives to {best['stories']} "
             f"held-out stories ({best['bytes']:,} bytes). The probe's windows begin inside "
@@ -187,10 +185,10 @@ def _quality_table(rows: pd.DataFrame) -> str:
     return table(["run", "", *shown], lines)
 
 
-def _notes(found: Mapping) -> list[str]:
+def _notes(run: Samples) -> list[str]:
     lines = [
         "Texts are drawn from the models' own distribution (temperature 1), half of them behind "
-        f"`{found['prompts'][0]}`, half from the start of a document.",
+        f"`{run.prompts[0]}`, half from the start of a document.",
         "Distinct2: different pairs of words over all pairs; SeqRep4: repeated 4-word phrases over "
         "all in a text. AllNovel, AllCopied: texts of whose 4-word phrases none, or each one, "
         "stands in the training text; Copied4Grams: mean share that does. Ended: texts whose end "
@@ -199,7 +197,7 @@ def _notes(found: Mapping) -> list[str]:
         f"{REPEATING_SHARE:.0%} of the texts say a phrase {REPEATS} times in a row, and "
         f"{KNOWN_SHARE:.0%} of the words are words of the training text.",
     ]
-    if found["best_possible"]:
+    if run.best_possible:
         lines.append(
             "Grammatical: sentences that a rule of the grammar can have made. Agreeing: those that "
             "besides speak of the hero, friend, thing, ... that the text has introduced."
@@ -207,15 +205,15 @@ def _notes(found: Mapping) -> list[str]:
     return lines
 
 
-def _samples(runs: Mapping[str, Mapping]) -> list[str]:
+def _samples(runs: Mapping[str, Samples]) -> list[str]:
     blocks = []
-    for name, found in runs.items():
-        for part in _parts(found["greedy"]):
+    for name, run in runs.items():
+        for part in _parts(run.greedy):
             blocks.append(f"## {name}, {part}")
-            for prompt, text in zip(found["prompts"], found["greedy"][part], strict=True):
+            for prompt, text in zip(run.prompts, run.greedy[part], strict=True):
                 told = f"greedy after `{prompt}`" if prompt else "greedy from the start"
                 blocks.append(_quoted(text, told))
-            blocks += [_quoted(text, "drawn") for text in found["drawn"][part][:2]]
+            blocks += [_quoted(text, "drawn") for text in run.drawn[part][:2]]
     return blocks
 
 

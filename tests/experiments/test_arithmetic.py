@@ -1,6 +1,5 @@
 """Arithmetic: right problems, pairs of operands that no training sees, exact matches counted."""
 
-import copy
 import math
 import re
 from collections import Counter
@@ -23,7 +22,9 @@ from bitnet.data.corpora import Documents
 from bitnet.data.tokenizer import Tokenizer
 from bitnet.data.tokenizer_training import train_characters
 from bitnet.experiments.arithmetic import complaints, judge, markdown, scores
+from bitnet.experiments.runs import Answers
 from bitnet.inference import completions
+from tests.helpers.recipes import recipe
 
 FULL = {"source": "arithmetic", "seed": 0}
 SMALL = {"source": "arithmetic", "operators": ["+", "-"], "largest_operand": 20}
@@ -170,7 +171,7 @@ def test_answers_are_read_greedily_to_the_end_of_the_problem(tokenizer):
     ]
 
 
-def run(weights: str = "ternary", wrong: int = 0, **change) -> dict:
+def run(weights: str = "ternary", wrong: int = 0, **change) -> Answers:
     """What the script finds of a run: 100 problems with + and 100 with -, `wrong` of + wrong."""
     asked = [Problem(i, op, 7) for op in "+-" for i in range(100)]
     written = [p.answer for p in [*EXAMPLES, *asked]]
@@ -178,9 +179,10 @@ def run(weights: str = "ternary", wrong: int = 0, **change) -> dict:
         written[len(EXAMPLES) + i] = "x"
     losses = {"step": [0, 9], "all": [3.4, 0.9], "answer": [3.3, 0.1], "train": [3.4, 0.9]}
     losses |= {"positions": 4096, "answer_positions": 700}
-    found = {
-        "recipe": {"model": {"weights": weights}, "training": {"seed": 0}},
+    fields = {
+        "recipe": recipe(weights),
         "trained": {"diverged": False, "data": "d"},
+        "code": "c",
         "problems": [list(p) for p in [*EXAMPLES, *asked]],
         "written": written,
         "losses": losses,
@@ -188,7 +190,7 @@ def run(weights: str = "ternary", wrong: int = 0, **change) -> dict:
         "best_possible": 0.8,
         "weights": {},
     }
-    return {**found, **change}
+    return Answers.from_dict({**fields, **change})
 
 
 def test_exact_matches_are_counted_by_operator_without_the_examples():
@@ -223,8 +225,8 @@ def test_the_twin_says_where_to_look():
 def test_a_diverged_run_and_one_that_never_ends_an_answer_fail():
     nan = run(written=[], trained={"diverged": True, "data": "d"})
     assert "NaN" in judge({"a": nan})["reason"]
-    endless = copy.deepcopy(run())
-    endless["written"][10:60] = ["1…"] * 50
+    endless = run()
+    endless.written[10:60] = ["1…"] * 50
     assert any("25% of answers do not end" in line for line in complaints(endless))
 
 

@@ -10,9 +10,11 @@ from bitnet.evaluation.text_quality import copied, distinct, seq_rep
 from bitnet.evaluation.weight_histograms import EDGES
 from bitnet.experiments.decision import TABLE, decision, markdown
 from bitnet.experiments.rules import outcome
+from bitnet.experiments.runs import Samples
 from bitnet.experiments.stories import bits_per_byte, complaints, judge, scores
 from bitnet.experiments.stories import markdown as stories_markdown
 from tests.helpers.project import TINY, copy_project, jobs, snakemake
+from tests.helpers.recipes import recipe
 
 FINE, BAD = [], ["h1: wrong"]
 
@@ -54,15 +56,16 @@ def test_an_outcome_is_that_of_the_ternary_models_and_the_twins_explain_it(
     assert "no full-precision twin" in outcome({"ternary": BAD})["reason"]
 
 
-def run(weights: str = "ternary", losses=(7.6, 2.0), failures=(), **change) -> dict:
+def run(weights: str = "ternary", losses=(7.6, 2.0), failures=(), **change) -> Samples:
     """What the script finds of a run of stories."""
     quality = {"texts": 100, "words": 9000, "distinct_2": 0.4, "seq_rep_4": 0.01, "ended": 0.9}
     quality |= {"all_novel": 0.0, "all_copied": 0.1, "copied": 0.6, "known_words": 0.99}
     quality |= {"sentences": 900, "grammatical": 0.8, "agreeing": 0.5, "failures": []}
     end = {**quality, "failures": list(failures)}
-    found = {
-        "recipe": {"model": {"weights": weights, "vocab_size": 2048}, "training": {"seed": 0}},
+    fields = {
+        "recipe": recipe(weights),
         "trained": {"diverged": False, "data": "d"},
+        "code": "c",
         "losses": {"step": [0, 9], "nats": list(losses), "positions": 4096, "bytes": 16384},
         "references": {"unigram": {"loss": 5.9}, "bigram": {"loss": 3.3}, "trigram": {"loss": 2.4}},
         "prompts": ["Once upon a time", ""],
@@ -72,7 +75,7 @@ def run(weights: str = "ternary", losses=(7.6, 2.0), failures=(), **change) -> d
         "best_possible": {"bits_per_byte": 0.27, "stories": 100, "bytes": 70_000},
         "weights": {},
     }
-    return {**found, **change}
+    return Samples.from_dict({**fields, **change})
 
 
 def test_bits_per_byte_by_hand():
@@ -99,7 +102,7 @@ def test_what_is_wrong_with_a_run_of_stories(change, sign):
 
 def test_a_run_that_diverged_before_it_wrote_is_reported():
     lost = run(trained={"diverged": True, "data": "d"}, losses=(7.6, math.nan))
-    del lost["quality"]["at the end"], lost["greedy"]["at the end"]
+    del lost.quality["at the end"], lost.greedy["at the end"]
     assert "NaN" in judge({"a": lost})["reason"]
     assert "**fail**" in stories_markdown({"a": lost}, "tinystories")
 

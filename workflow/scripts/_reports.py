@@ -4,14 +4,18 @@ import argparse
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from matplotlib.figure import Figure
 
 from bitnet.common.files import read_json, whole_file
+from bitnet.experiments.runs import MeasuredRun
 from bitnet.figures.style import save
 from workflow.provenance.environment import environment
 from workflow.provenance.records import record_of, write_record
 from workflow.scripts._cli import flags
+
+Measured = TypeVar("Measured", bound=MeasuredRun)
 
 
 def report_flags(doc: str | None) -> argparse.ArgumentParser:
@@ -25,13 +29,19 @@ def report_flags(doc: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def read_runs(paths: Sequence[str]) -> dict[str, dict]:
-    """What runs came to, by name, ternary ones first; ValueError where they are of other data."""
-    runs = {re.sub(r"\.\w+\.json$", "", Path(path).name): read_json(path) for path in paths}
-    data = {run["trained"]["data"] for run in runs.values()}
+def read_runs(paths: Sequence[str], kind: type[Measured]) -> dict[str, Measured]:
+    """Measured runs by name, ternary ones first; ValueError where they are of other data.
+
+    kind: `Answers` or `Samples`.
+    """
+    runs = {
+        re.sub(r"\.\w+\.json$", "", Path(path).name): kind.from_dict(read_json(path))
+        for path in paths
+    }
+    data = {run.trained["data"] for run in runs.values()}
     if len(data) > 1:
         raise ValueError(f"{', '.join(runs)} were trained on different data; run snakemake again")
-    order = sorted(runs, key=lambda name: runs[name]["recipe"]["model"]["weights"] != "ternary")
+    order = sorted(runs, key=lambda name: runs[name].recipe.model.weights != "ternary")
     return {name: runs[name] for name in order}
 
 
@@ -43,11 +53,11 @@ def save_figure(figure: Figure, paths: Sequence[str]) -> None:
 
 
 def seal(
-    args: argparse.Namespace, part: str, outcome: Mapping, runs: Mapping[str, Mapping], code: str
+    args: argparse.Namespace, part: str, outcome: Mapping, runs: Mapping[str, Measured], code: str
 ) -> None:
     """Write the record of a report: its outcome, its runs and their latent weights."""
     made = {
-        name: {"recipe": run["recipe"], "code": run["code"], **run["trained"]}
+        name: {"recipe": run.to_dict()["recipe"], "code": run.code, **run.trained}
         for name, run in runs.items()
     }
     outputs = [Path(path) for path in (args.markdown, args.csv, *args.figures)]
@@ -58,6 +68,6 @@ def seal(
         outcome=outcome,
         title=args.title,
         runs=made,
-        weights={name: run["weights"] for name, run in runs.items() if run["weights"]},
+        weights={name: run.weights for name, run in runs.items() if run.weights},
         evaluated=environment(),
     )

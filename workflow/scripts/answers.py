@@ -13,9 +13,11 @@ import numpy as np
 
 from bitnet.common.files import read_json, write_json
 from bitnet.common.tensors import load_tensors
+from bitnet.config.recipe import Recipe
 from bitnet.data.arithmetic import EQUALS, EXAMPLES, answer_positions, examination
 from bitnet.data.tokenizer import open_tokenizer
 from bitnet.evaluation.weight_histograms import latent_weights
+from bitnet.experiments.runs import TRAINED, Answers
 from bitnet.inference.completions import answers
 from bitnet.inference.engine import Inference
 from bitnet.model.checkpoint import load_trained
@@ -50,19 +52,19 @@ def main(argv: list[str] | None = None) -> None:
         with claim(args.device, 1) as device:
             model = load_trained(args.weights)[0].to(device)
             written = answers(Inference(model), tokenizer, problems)
-    found = {
-        "recipe": trained["recipe"],
-        "trained": {key: trained[key] for key in ("code", "data", "environment", "diverged")},
-        "code": code_of("answers", args.code),
-        "problems": [[p.a, p.op, p.b] for p in problems],
-        "written": written,
-        "losses": losses(seen, manifest, tokenizer),
-        "unigram": known["references"]["unigram"]["loss"],
-        "best_possible": known["best_possible"]["loss"],
-        "weights": latent_weights(arrays) if not trained["diverged"] else {},
-    }
+    answered = Answers(
+        recipe=Recipe.from_json(json.dumps(trained["recipe"])),
+        trained={key: trained[key] for key in TRAINED},
+        code=code_of("answers", args.code),
+        problems=[[p.a, p.op, p.b] for p in problems],
+        written=written,
+        losses=losses(seen, manifest, tokenizer),
+        unigram=known["references"]["unigram"]["loss"],
+        best_possible=known["best_possible"]["loss"],
+        weights=latent_weights(arrays) if not trained["diverged"] else {},
+    )
     log.info("%d answers", len(written))
-    write_json(args.output, found)
+    write_json(args.output, answered.to_dict())
 
 
 def losses(seen: dict, manifest: dict, tokenizer) -> dict:

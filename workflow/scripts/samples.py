@@ -24,6 +24,7 @@ from bitnet.data.text import read_text
 from bitnet.data.tokenizer import open_tokenizer
 from bitnet.evaluation.weight_histograms import latent_weights
 from bitnet.experiments.rules import END, HELD_OUT
+from bitnet.experiments.runs import TRAINED, Samples
 from bitnet.experiments.sample_quality import measured
 from bitnet.inference.completions import texts
 from bitnet.inference.engine import Inference
@@ -66,25 +67,25 @@ def main(argv: list[str] | None = None) -> None:
             greedy[name] = [one["text"] for one in likeliest]
             told[name] = texts(frozen, tokenizer, prompts, chance, MOST_TOKENS)
             log.info("%s: %s", name, told[name][0])
-    found = {
-        "recipe": trained["recipe"],
-        "trained": {key: trained[key] for key in ("code", "data", "environment", "diverged")},
-        "code": code_of("samples", args.code, source.get("source")),
-        "losses": {
+    sampled = Samples(
+        recipe=Recipe.from_json(json.dumps(trained["recipe"])),
+        trained={key: trained[key] for key in TRAINED},
+        code=code_of("samples", args.code, source.get("source")),
+        losses={
             "step": seen["step"].tolist(),
             "nats": seen["nll"].mean(axis=1, dtype=float).tolist(),
             "positions": manifest["probe"]["positions"],
             "bytes": manifest["probe"]["bytes"],
         },
-        "references": known["references"],
-        "prompts": PROMPTS,
-        "greedy": greedy,
-        "drawn": {name: [one["text"] for one in found[:SHOWN]] for name, found in told.items()},
-        "quality": measured(told, read_text(args.text, "train"), parser),
-        "best_possible": known["best_possible"],
-        "weights": latent_weights(arrays) if not trained["diverged"] else {},
-    }
-    write_json(args.output, found)
+        references=known["references"],
+        prompts=PROMPTS,
+        greedy=greedy,
+        drawn={name: [one["text"] for one in drawn[:SHOWN]] for name, drawn in told.items()},
+        quality=measured(told, read_text(args.text, "train"), parser),
+        best_possible=known["best_possible"],
+        weights=latent_weights(arrays) if not trained["diverged"] else {},
+    )
+    write_json(args.output, sampled.to_dict())
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

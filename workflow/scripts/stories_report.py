@@ -7,6 +7,7 @@ writes stories.provenance.json beside the output: the outcome, and what it was m
 """
 
 from bitnet.common.files import write_text
+from bitnet.experiments.runs import Samples
 from bitnet.experiments.stories import bits_per_byte, judge, markdown, scores
 from bitnet.figures import losses as plot_experiments
 from workflow.scripts._cli import code_of, parsed, run
@@ -18,18 +19,18 @@ NATS, BITS = "Loss (nats a token)", "Bits per byte"
 def main(argv: list[str] | None = None) -> None:
     """Write report, numbers, figure and record."""
     args = parsed(report_flags(__doc__), argv)
-    runs = read_runs(args.inputs)
+    runs = read_runs(args.inputs, Samples)
     write_text(args.csv, scores(runs).to_csv(index=False, float_format="%.6g"))
     write_text(args.markdown, markdown(runs, args.title))
     curves: dict[str, dict] = {NATS: {}, BITS: {}}
-    for name, found in runs.items():
-        weights, losses = found["recipe"]["model"]["weights"], found["losses"]
+    for name, sampled in runs.items():
+        weights, losses = sampled.recipe.model.weights, sampled.losses
         curves[NATS][name] = (weights, losses["step"], losses["nats"])
         curves[BITS][name] = (weights, losses["step"], bits_per_byte(losses))
     first = next(iter(runs.values()))
-    scale = bits_per_byte({**first["losses"], "nats": [1.0]})[0]
-    known = {order: reference["loss"] for order, reference in first["references"].items()}
-    if best := first["best_possible"]:
+    scale = bits_per_byte({**first.losses, "nats": [1.0]})[0]
+    known = {order: reference["loss"] for order, reference in first.references.items()}
+    if best := first.best_possible:
         known["best possible"] = best["bits_per_byte"] / scale
     levels = {NATS: known, BITS: {name: loss * scale for name, loss in known.items()}}
     save_figure(plot_experiments.losses(curves, levels, args.title), args.figures)
