@@ -1,5 +1,6 @@
-# From text to a verdict on small BitNet b1.58 models. What to build is in config.yaml; how, in
-# workflow/rules/, a file a phase; what each step does, in workflow/scripts/.
+# From text to a verdict on small BitNet b1.58 models. What to build is in config.yaml and
+# studies/, a study a file; how, in workflow/rules/, a file a phase; what each step does, in
+# workflow/scripts/.
 #
 #   snakemake                           the study of this machine (config.yaml: study)
 #   snakemake quick                     one study, by its name
@@ -10,13 +11,13 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-include: "workflow/common/config.smk"  # refuses a config.yaml that is wrong
+include: "workflow/common/config.smk"  # reads config.yaml and studies/, or refuses them
 
 
-configfile: f"{workflow.basedir}/config.yaml"
+configfile: f"{workflow.basedir}/config.yaml"  # so that Snakemake's reports show it
 
 
-refused(check, config, SCHEMA)  # with what the command line changes
+config = CONFIG  # with studies/, and what the command line changes
 
 
 include: "workflow/common/paths.smk"

@@ -15,10 +15,9 @@ import sys
 from pathlib import Path
 
 import torch
-import yaml
 
 from benchmarks.measure import peak_memory, seconds
-from bitnet.config.load import read_config
+from bitnet.config.load import read_project
 from bitnet.config.recipe import Recipe
 from bitnet.config.study import Study
 from bitnet.model.transformer import Transformer
@@ -30,8 +29,7 @@ COUNTED = 128  # tokens whose kept bytes are counted: they grow by the token
 
 def recipe_of(study: str, run: str, batch: int, checkpointed: bool) -> Recipe:
     """A run's recipe with another batch."""
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    r = Study.of(read_config(ROOT / "config.yaml", schema), study).recipe(run)
+    r = Study.of(read_project(ROOT), study).recipe(run)
     changes = {"batch_size": batch, "accumulate": 1, "checkpoint_activations": checkpointed}
     return Recipe(r.model, dataclasses.replace(r.training, **changes))
 

@@ -1,115 +1,147 @@
-"""Reading config.yaml: YAML, without what YAML quietly takes for something else.
+"""The whole config: config.yaml, a study a file of studies/, and what a command line changes.
 
-A key that stands twice (the last one would win), 010 (octal) or 1:30 (base 60) are refused, as are
-tags, keys that are no text, and aliases that grow without end. Free of torch.
+What a command line says counts as if the files said so. Bases of studies are written out last, so
+a study that is changed changes those built on it.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from bitnet.common.errors import refuse, shorten
-from bitnet.config.validate import check
+from bitnet.common.errors import refuse
+from bitnet.config.bases import bases, complete, merge
+from bitnet.config.validate import ConfigError, check
+from bitnet.config.yaml_file import read_yaml
 
-LARGEST_FILE = 256 * 1024  # bytes: some seconds to parse
-MOST_VALUES = 20_000  # with every alias written out
-MOST_LEVELS = 20
-DIGITS = r"[0-9][0-9_]*"
-SPELLED = {  # values that a config may hold, and how they are written
-    "str": r".*",
-    "null": r"~|null|",
-    "bool": r"true|false|yes|no|on|off",
-    "int": r"[-+]?(0|[1-9][0-9_]{0,30})",
-    "float": rf"[-+]?({DIGITS}(\.[0-9_]*)?|\.{DIGITS})(e[-+]?[0-9]+)?|[-+]?\.(inf|nan)",
-    "merge": r"<<",
-}
-CORE = "tag:yaml.org,2002:"
+Keys = tuple  # that lead to a value of the config
 
 
-def read_config(path: str | Path, schema: Mapping | None = None) -> dict:
-    """The mapping in a YAML file, checked as a whole config where a schema is given.
+@dataclass(frozen=True)
+class Source:
+    """One place that a part of the config is read from."""
 
-    ValueError in one line that begins with the file's name and says where and what is wrong.
+    name: str
+    """Of a file as the user knows it, studies/warmup.yaml; of an option of the command line."""
+    values: Mapping
+    lines: Mapping[Keys, int | None]
+    """Line of each value, by the keys that lead to it in the whole config."""
+    within: Keys = ()
+    """Keys that lead to `values` in the whole config."""
+
+    @classmethod
+    def of(cls, path: Path, name: str, within: Keys = ()) -> "Source":
+        """A YAML file; ValueError in one line for what is none."""
+        values, lines = read_yaml(path, name)
+        return cls(name, values, {(*within, *keys): line for keys, line in lines.items()}, within)
+
+
+@cache
+def read_schema(root: Path) -> dict:
+    """The schema of a project's config, not to be changed."""
+    return yaml.safe_load((root / "workflow/schemas/config.schema.yaml").read_text())
+
+
+def read_project(
+    root: Path,
+    path: Path | None = None,
+    overrides: Iterable[Path] = (),
+    changes: Mapping | None = None,
+) -> dict:
+    """The project's config, checked, each study with all that its bases say.
+
+    root: folder of the project. path: the config file where it is not root/config.yaml; studies/
+    lies beside it. overrides: YAML files that change it, the last one most. changes: values from
+    the command line, which change it more. ValueError in one line that names the file and line.
     """
-    path = Path(path)
+    path = Path(path or root / "config.yaml")
+    sources = [Source.of(path, path.name)]
+    if isinstance(sources[0].values.get("studies", {}), dict):  # else no file may hide that
+        sources += _read_studies(path.parent / "studies")
+    _refuse_twice(*sources)
+    sources += [Source.of(Path(file), Path(file).name) for file in overrides]
+    sources.append(Source("--config", changes or {}, _paths(changes or {})))
+    config: dict[str, Any] = {}
+    for source in sources:
+        values = source.values
+        for key in reversed(source.within):
+            values = {key: values}
+        config = merge(config, values)
+    written = config.get("studies")
     try:
-        config = _mapping(path.read_bytes())
-        if schema:
-            check(config, schema)
-    except OSError as error:
-        raise ValueError(f"{path.name}: {error.strerror}; allowed: a file to read") from None
-    except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from None
+        if isinstance(written, dict):
+            config["studies"] = {name: complete(written, name) for name in written}
+        check(config, read_schema(root))
+    except ConfigError as error:
+        raise ValueError(_locate(error, sources, written)) from None
     return config
 
 
-def _mapping(data: bytes) -> dict:
-    if len(data) > LARGEST_FILE:
-        raise refuse("the file", f"{len(data)} bytes", f"at most {LARGEST_FILE}")
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        raise _refuse_line(data.decode("latin1"), error.start, "UTF-8") from None
-    try:
-        config = yaml.load(text, _Loader)
-    except yaml.reader.ReaderError as error:
-        raise _refuse_line(text, error.position, "YAML, but not this character") from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise _refuse_line(text, mark.index, f"YAML, but {error.problem}") from None
-    except RecursionError:
-        raise refuse("the file", text, f"at most {MOST_LEVELS} levels") from None
-    if not isinstance(config, dict):
-        raise refuse("the file", config, "keys with values")
-    return config
+def _read_studies(folder: Path) -> list[Source]:
+    sources = []
+    for path in sorted(folder.glob("[!.]*")):
+        name = f"{folder.name}/{path.name}"
+        if path.suffix == ".yaml":
+            sources.append(Source.of(path, name, ("studies", path.stem)))
+        elif path.suffix == ".yml":
+            raise refuse("the name of a study's file", name, f"{folder.name}/{path.stem}.yaml")
+    return sources
 
 
-def _refuse_line(text: str, index: int, allowed: str) -> ValueError:
-    number = len(text[: index + 1].splitlines())
-    line = text.splitlines()[number - 1].strip()
-    return refuse(f"line {number}", line, shorten(" ".join(allowed.split())))
+def _refuse_twice(main: Source, *files: Source) -> None:
+    for file in files:
+        if line := main.lines.get(file.within):
+            where = f"{main.name}, line {line}"
+            raise ValueError(
+                f"{file.name}: the study {file.within[-1]} stands in {where} as well; "
+                "allowed: one place a study"
+            )
 
 
-class _Loader(yaml.SafeLoader):
-    def compose_node(self, parent, index):
-        node = super().compose_node(parent, index)
-        if node.end_mark is None:
-            raise _refuse_node(node, "no alias inside what it names")
-        if not hasattr(node, "size"):  # else an alias has brought back what was seen before
-            _inspect(node)
-        return node
+def _paths(values: Any, keys: Keys = ()) -> dict[Keys, None]:
+    paths: dict[Keys, None] = {keys: None} if keys else {}
+    for key, value in values.items() if isinstance(values, Mapping) else ():
+        paths |= _paths(value, (*keys, key))
+    return paths
 
 
-def _inspect(node: yaml.Node) -> None:
-    """Refuse what a node may not be; note its size and depth, those of its aliases included."""
-    kind, children = node.tag.removeprefix(CORE), []
-    if isinstance(node, yaml.MappingNode):
-        _inspect_keys([key for key, _ in node.value])
-        plain, children = kind == "map", [part for pair in node.value for part in pair]
-    elif isinstance(node, yaml.SequenceNode):
-        plain, children = kind == "seq", node.value
-    else:
-        plain = re.fullmatch(SPELLED.get(kind, "(?!)"), node.value, re.DOTALL | re.IGNORECASE)
-    if not plain:
-        raise _refuse_node(node, f"no {kind} written like this")
-    node.size = 1 + sum(child.size for child in children)
-    node.depth = 1 + max((child.depth for child in children), default=0)
-    if node.size > MOST_VALUES or node.depth > MOST_LEVELS:
-        raise _refuse_node(node, f"no more than {MOST_VALUES} values, {MOST_LEVELS} levels")
+def _locate(error: ConfigError, sources: list[Source], studies: Any) -> str:
+    """The complaint with the file and line that it goes back to, in that file's own words."""
+    keys, owners, text = error.keys, [()], str(error)
+    if study := keys[:1] == ("studies",) and keys[1:2]:
+        keys = keys[2:]
+        chain = study if "base" in keys else bases(studies, *study)
+        owners = [("studies", name) for name in chain] + [("defaults",)] * bool(keys)
+    source, owner, line = _find(owners, keys, sources)
+    if study and text.startswith(f"studies.{study[0]}."):
+        text = ".".join(owner) + text.removeprefix(f"studies.{study[0]}")
+    if source.within:
+        here = ".".join(source.within)
+        for beginning, instead in (
+            (f"{here}: ", ""),
+            (f"{here}.", ""),
+            (f"{here} ", "the study "),
+            ("a key of studies ", "its name "),
+        ):
+            if text.startswith(beginning):
+                text = instead + text.removeprefix(beginning)
+                break
+    return f"{source.name}, line {line}: {text}" if line else f"{source.name}: {text}"
 
 
-def _inspect_keys(keys: list[yaml.Node]) -> None:
-    lines: dict[str, int] = {}
-    for key in keys:
-        if key.tag not in (f"{CORE}str", f"{CORE}merge"):
-            raise _refuse_node(key, "no key that is not text")
-        if key.value in lines:
-            again = shorten(repr(key.value), 80)
-            raise _refuse_node(key, f"no second {again} (the first: line {lines[key.value]})")
-        lines[key.value] = key.start_mark.line + 1
+def _find(owners: list[Keys], keys: Keys, sources: list[Source]) -> tuple[Source, Keys, int | None]:
+    """Where a value, or the innermost block that should hold it, was written, and for what block.
 
-
-def _refuse_node(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:
-    return yaml.composer.ComposerError(None, None, problem, node.start_mark)
+    owners: keys of the blocks that may hold it, the first one most. The last source that has the
+    value is the one that counts; a block belongs to the first.
+    """
+    for length in range(len(keys), -1, -1):
+        for owner in owners:
+            found = (*owner, *keys[:length])
+            for source in sources[::-1] if length == len(keys) else sources:
+                if found and found in source.lines:
+                    return source, owner, source.lines[found]
+    return sources[0], (), None

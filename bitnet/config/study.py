@@ -40,7 +40,6 @@ CROSSED = ("hidden_size", "stage2_weight_decay", "weights")  # what variants tak
 OVER_STEPS = ("unique_predictions", "loss", "pdr", "mechanism")  # figures of curves
 TRAINED = {"bpe": 300, "characters": 4}  # tokenizers made here, and their smallest vocabularies
 SIZES_TO_SCALE = 3  # fewer show no trend
-MOST_RUNS = 10_000  # of all studies: beyond it, listing them takes minutes
 
 
 @dataclass(frozen=True)
@@ -128,25 +127,25 @@ class Study:
         scaling = ["scaling"] * (sizes >= SIZES_TO_SCALE)
         return [*OVER_STEPS, *scaling]
 
-    def check(self, room: int) -> int:
-        """How many runs the grid has.
+    def count(self) -> int:
+        """How many runs there are, without listing them."""
+        return sum(math.prod(map(len, axes.values())) for axes in self.grids())
 
-        ValueError in one line for more than `room`, for a recipe that cannot be, and for a
-        question about what the grid does not have: it would be trained and never answered.
+    def check(self) -> None:
+        """ValueError in one line for a recipe that cannot be, and for a question about what the
+        grid does not have: it would be trained and never answered.
         """
-        grids = self.grids()
-        count = sum(math.prod(map(len, axes.values())) for axes in grids)
-        if count > room:
-            raise refuse("grid x seeds", f"{count} runs", f"at most {MOST_RUNS} in all studies")
-        names = self.runs()
-        if len(set(names)) < count:
+        grids, names = self.grids(), self.runs()
+        if len(set(names)) < len(names):
             twice = next(name for name, times in Counter(names).items() if times > 1)
             raise refuse(
                 "grid and variants",
                 f"{twice} twice",
                 "each run once, by values that differ as floats",
             )
-        for name in names[: count // len(grids[0]["seed"])]:  # seeds differ in nothing to check
+        for name in names[
+            : len(names) // len(grids[0]["seed"])
+        ]:  # seeds differ in nothing to check
             self.recipe(name).training.micro_batch(self.settings["processes"])
         if ("question" in self.settings) == ("experiment" in self.settings):
             given = [key for key in ("question", "experiment") if key in self.settings]
@@ -161,7 +160,6 @@ class Study:
             )
         if "question" in self.settings:
             self._check_question(grids[0])
-        return count
 
     def _check_expected(self, recipe: Recipe) -> None:
         model, c, expected = recipe.model, recipe.training, self.settings.get("expect", {})

@@ -5,13 +5,13 @@ The schema says what each key may be; here is also what keys must be to each oth
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from jsonschema import Draft202012Validator, validators
-from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.exceptions import ValidationError, best_match, by_relevance
 
 from bitnet.common.errors import one_of, refuse, shorten
-from bitnet.config.study import MOST_RUNS, Study
+from bitnet.config.study import Study
 
 
 def _is_integer(_, value) -> bool:
@@ -25,70 +25,111 @@ Validator = validators.extend(
 )
 
 
+class ConfigError(ValueError):
+    """One line that names a key of the config, its value and what is allowed."""
+
+    def __init__(self, keys: Sequence[str | int], text: object):
+        """keys: those that lead to the value in the whole config."""
+        super().__init__(str(text))
+        self.keys = tuple(keys)
+
+
 def check(config: Mapping, schema: Mapping) -> None:
-    """ValueError in one line, naming key, value and what is allowed, for a config to be refused."""
-    error = best_match(Validator(schema).iter_errors(config))
+    """ConfigError for a config to be refused. Its studies say all that their bases do."""
+    error = best_match(Validator(schema).iter_errors(config), RELEVANCE)
     if error is not None:
-        raise ValueError(_explain(error))
-    _finite(config, "")
-    verdict, names, room = config["verdict"], config["studies"], MOST_RUNS
+        raise _explain(error)
+    for keys, value in _leaves(config):
+        # YAML's .nan passes every comparison of a schema; -0.0 is a 0 that is spelled otherwise.
+        if isinstance(value, float) and (not math.isfinite(value) or str(value) == "-0.0"):
+            raise _refuse(keys, value, "a finite number, 0 without a sign")
+    _check_tables(config)
+    _check_number(config)
+    for name, block in config["studies"].items():
+        study = Study.of(config, name)
+        try:
+            study.check()
+        except ValueError as refused:
+            keys = _keys_of(str(refused), study.settings)
+            raise ConfigError(("studies", name, *keys), f"studies.{name}: {refused}") from None
+        if pilot := block.get("pilot"):
+            _check_pilot(study, config, pilot)
+
+
+def _check_tables(config: Mapping) -> None:
+    """Refuse thresholds in the wrong order, and names of studies or corpora that there are not."""
+    verdict, names, corpora = config["verdict"], config["studies"], config["corpora"]
     for low, high in ORDERED:
         if verdict[low] > verdict[high]:
-            raise refuse(f"verdict.{low}", verdict[low], f"at most {high} = {verdict[high]}")
+            raise _refuse(("verdict", low), verdict[low], f"at most {high} = {verdict[high]}")
     for key, others in (("main_study", [*names]), ("study", ["auto", *names])):
         if config[key] not in others:
-            raise refuse(key, config[key], one_of(others))
+            raise _refuse((key,), config[key], one_of(others))
     asked = {name: study["question"] for name, study in names.items() if "question" in study}
     questions = [name for name, question in asked.items() if not {"axis", "metric"} & {*question}]
-    ledgers = {f"claims.{name}": scopes for name, scopes in config["claims"].items()}
-    for key, scopes in {**ledgers, "gpu_protocol": config["gpu_protocol"]}.items():
-        for scope in scopes:
-            _check_scope(key, scope, questions, config["corpora"])
+    ledgers = {("claims", name): scopes for name, scopes in config["claims"].items()}
+    for keys, scopes in {**ledgers, ("gpu_protocol",): config["gpu_protocol"]}.items():
+        for i, scope in enumerate(scopes):
+            _check_scope((*keys, i), scope, questions, corpora)
     for size, scopes in config["sanity"].items():
         for kind, scope in scopes.items():
             fit = [name for name, study in names.items() if study.get("experiment") == kind]
-            _check_scope(f"sanity.{size}.{kind}", scope, fit, config["corpora"])
+            _check_scope(("sanity", size, kind), scope, fit, corpora)
     if config.get("override_pilot") not in (None, *names):
-        raise refuse("override_pilot", config["override_pilot"], one_of(names))
-    if config.get("corpus", next(iter(config["corpora"]))) not in config["corpora"]:
-        raise refuse("corpus", config["corpus"], one_of(config["corpora"]))
-    for name in names:
-        try:
-            room -= Study.of(config, name).check(room)
-            if pilot := names[name].get("pilot"):
-                _check_pilot(Study.of(config, name), config, pilot)
-        except ValueError as error:
-            raise ValueError(f"studies.{name}: {error}") from None
+        raise _refuse(("override_pilot",), config["override_pilot"], one_of(names))
+    blocks = {(): config, ("defaults",): config["defaults"]}
+    blocks |= {("studies", name): study for name, study in names.items()}
+    for keys, block in blocks.items():
+        if "corpus" in block and block["corpus"] not in corpora:
+            raise _refuse((*keys, "corpus"), block["corpus"], one_of(corpora))
 
 
-def _check_scope(key: str, scope: str, studies: Sequence[str], corpora: Mapping) -> None:
+def _check_scope(keys: tuple, scope: str, studies: Sequence[str], corpora: Mapping) -> None:
     """Refuse a study@corpus of another kind of study, or of none."""
     name, _, corpus = scope.partition("@")
     if name not in studies or (corpus and corpus not in corpora):
-        raise refuse(key, scope, f"{one_of(studies)}, on @ one of {', '.join(corpora)}")
+        raise _refuse(keys, scope, f"{one_of(studies)}, on @ one of {', '.join(corpora)}")
+
+
+def _check_number(config: Mapping) -> None:
+    """Refuse more runs than can be listed; the study that has most of them is to blame."""
+    counts = {name: Study.of(config, name).count() for name in config["studies"]}
+    most, total = max(counts, key=counts.get), sum(counts.values())
+    if total > MOST_RUNS:
+        value = f"{counts[most]} runs (all studies: {total})"
+        complaint = refuse("grid x seeds", value, f"at most {MOST_RUNS} in all studies")
+        raise ConfigError(("studies", most), f"studies.{most}: {complaint}")
 
 
 def _check_pilot(study: Study, config: Mapping, name: str) -> None:
     """Refuse a pilot that is not the beginning of its study's first run."""
+    studies = config["studies"]
     pilots = [
-        other for other, block in config["studies"].items() if block.get("experiment") == PILOT
+        other
+        for other, block in studies.items()
+        if block.get("experiment") == PILOT and other != study.name
     ]
     if name not in pilots:
-        raise refuse("pilot", name, one_of(pilots))
+        raise _refuse(("studies", study.name, "pilot"), name, one_of(pilots))
     pilot = Study.of(config, name)
+
+    def differs(keys: tuple, its: object, own: object) -> ConfigError:
+        text = refuse(f"pilot {name}: {keys[-1]}", its, f"the study's own, {own}")
+        return ConfigError(("studies", name, *keys), f"studies.{study.name}: {text}")
+
     for key in ("corpus", "tokenizer"):
         if getattr(pilot, key) != getattr(study, key):
-            raise refuse(f"pilot {name}: {key}", getattr(pilot, key), getattr(study, key))
+            raise differs((key,), getattr(pilot, key), getattr(study, key))
     own, its = (dataclasses.asdict(s.recipe(s.trunk(s.runs()[0]))) for s in (study, pilot))
     for block, values in own.items():
         for key in sorted(values.keys() - FREE):
             if its[block][key] != values[key]:
-                raise refuse(
-                    f"pilot {name}: {key}", its[block][key], f"the study's own, {values[key]}"
-                )
+                raise differs((block, key), its[block][key], values[key])
 
 
+RELEVANCE = by_relevance(strong=frozenset({"additionalProperties"}))  # it tells what is missing
 PILOT = "pilot"
+MOST_RUNS = 10_000  # of all studies: beyond it, listing them takes minutes
 FREE = {"wd_switch", "evaluate_every", "evaluate_at", "samples"}  # what a pilot may do otherwise
 ORDERED = (
     ("collapsed_below", "diverse_above"),
@@ -111,23 +152,33 @@ RULES = {  # of a schema, in words
 }
 
 
-def _explain(error: ValidationError) -> str:
-    key = ".".join(map(str, error.absolute_path)) or "config"
+def _refuse(keys: Sequence[str | int], value: object, allowed: str) -> ConfigError:
+    """A complaint about a value, named by the keys that lead there; places in lists go unsaid."""
+    named = ".".join(key for key in keys if isinstance(key, str))
+    return ConfigError(keys, refuse(named, value, allowed))
+
+
+def _explain(error: ValidationError) -> ConfigError:
+    """A complaint of the schema in words."""
+    keys = tuple(error.absolute_path)
+    key = ".".join(map(str, keys)) or "config"
     if error.validator == "additionalProperties":
         known = error.schema.get("properties", {})
         odd = min(set(error.instance) - set(known), key=str)
-        return f"{key} has the unknown key {shorten(repr(odd), 80)}; allowed: {', '.join(known)}"
+        text = f"{key} has the unknown key {shorten(repr(odd), 80)}; allowed: {', '.join(known)}"
+        return ConfigError((*keys, odd), text)
     if error.validator == "required":
         missing = next(name for name in error.validator_value if name not in error.instance)
-        return f"{key}.{missing} is missing; allowed: only with a value"
+        text = f"{key}.{missing} is missing; allowed: only with a value"
+        return ConfigError((*keys, missing), text)
     if "propertyNames" in error.absolute_schema_path:
-        key = f"a key of {key}"
+        key, keys = f"a key of {key}", (*keys, error.instance)
     allowed = [
         text.format(_words(error.schema[rule]))
         for rule, text in RULES.items()
         if rule in error.schema and not (rule == "type" and "title" in error.schema)
     ]
-    return str(refuse(key, error.instance, ", ".join(allowed)))
+    return ConfigError(keys, refuse(key, error.instance, ", ".join(allowed)))
 
 
 def _words(rule) -> str:
@@ -136,13 +187,22 @@ def _words(rule) -> str:
     return " or ".join(map(str, rule)) if isinstance(rule, list) else str(rule)
 
 
-def _finite(value, key: str) -> None:
-    """YAML's .nan passes every comparison of a schema; -0.0 is a 0 that is spelled otherwise."""
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            _finite(inner, f"{key}.{name}" if key else str(name))
-    elif isinstance(value, list):
-        for inner in value:
-            _finite(inner, key)
-    elif isinstance(value, float) and (not math.isfinite(value) or str(value) == "-0.0"):
-        raise refuse(key, value, "a finite number, 0 without a sign")
+def _leaves(value: object, keys: tuple = ()) -> Iterator[tuple[tuple, object]]:
+    """Every value that holds no others, with the keys that lead there."""
+    inner = value.items() if isinstance(value, Mapping) else enumerate(value)
+    for key, part in inner:
+        if isinstance(part, Mapping | list):
+            yield from _leaves(part, (*keys, key))
+        else:
+            yield (*keys, key), part
+
+
+def _keys_of(complaint: str, settings: Mapping) -> tuple:
+    """Keys that lead to the value that a study complains of: a grid's before the protocol's."""
+    key, _, rest = complaint.partition(" is ")
+    found = named = tuple(key.split("."))
+    for keys, leaf in _leaves(settings):
+        names = tuple(key for key in keys if isinstance(key, str))
+        if names[-len(named) :] == named and rest.startswith(f"{leaf!r}; allowed: "):
+            found = keys
+    return found

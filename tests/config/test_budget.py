@@ -1,7 +1,5 @@
 """What a configuration comes to, beside the original's own table and hand arithmetic."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 
@@ -10,14 +8,14 @@ from bitnet.config.study import Study
 from bitnet.config.validate import check
 from bitnet.model.transformer import Transformer
 from bitnet.monitoring.instruments import utilisation
+from tests.helpers.project import ROOT, project_config
 
-ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 
 
 @pytest.fixture
 def config():
-    return yaml.safe_load((ROOT / "config.yaml").read_text())
+    return project_config()
 
 
 @pytest.fixture
@@ -99,8 +97,14 @@ def change(config, study, path, value):
         ("fineweb95m", "training/accumulate", 3, "batch_size is 32; allowed: a multiple of"),
         ("fineweb95m", "processes", 5, "batch_size is 32; allowed: a multiple of processes x"),
         ("fineweb95m", "pilot", "quick", "pilot is 'quick'; allowed: one of fineweb95m_pilot"),
+        ("fineweb95m_pilot", "pilot", "fineweb95m_pilot", "allowed: one of pilot_quick"),
         ("fineweb95m_pilot", "training/peak_lr", 1e-3, "peak_lr is 0.001; allowed: the study's"),
-        ("fineweb95m_pilot", "corpus", "stories", "corpus is 'stories'; allowed: fineweb_edu"),
+        (
+            "fineweb95m_pilot",
+            "corpus",
+            "stories",
+            "corpus is 'stories'; allowed: the study's own, fine",
+        ),
     ],
 )
 def test_what_does_not_add_up_is_refused_before_anything_runs(config, study, path, value, words):

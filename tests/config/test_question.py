@@ -21,7 +21,7 @@ from bitnet.verdict.report import markdown
 from bitnet.verdict.rule import judge
 from bitnet.verdict.wording import LEADS, MEANINGS, asked, lead, meanings
 from tests.helpers.figures import lines, texts
-from tests.helpers.project import ROOT, copy_project, jobs, snakemake
+from tests.helpers.project import ROOT, copy_project, jobs, project_config, snakemake
 from tests.helpers.tables import (
     FIVE_HIGH,
     FIVE_LOW,
@@ -36,7 +36,7 @@ from tests.helpers.tables import (
 )
 from workflow.scripts import error_rates
 
-CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+CONFIG = project_config()
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 WARMUP = Question.from_dict(
     {

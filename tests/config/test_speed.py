@@ -1,16 +1,12 @@
 """The line that says what there is to train, and the arithmetic behind it."""
 
-from pathlib import Path
-
 import pytest
-import yaml
 
 from bitnet.config.budget import announcement, spell_duration
 from bitnet.config.recipe import ModelConfig, Recipe, TrainConfig
 from bitnet.config.speed import flops_per_token
 from bitnet.config.study import Study
-
-ROOT = Path(__file__).parents[2]
+from tests.helpers.project import project_config
 
 
 def test_operations_a_token_are_those_counted_by_hand():
@@ -23,8 +19,7 @@ def test_operations_a_token_are_those_counted_by_hand():
 
 
 def test_the_line_counts_the_stages_and_says_what_the_time_is_for():
-    config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    study = Study.of(config, "quick")
+    study = Study.of(project_config(), "quick")
     names = study.runs()
     recipes = [study.recipe(name) for name in {*names, *map(study.trunk, names)}]
     line = announcement(recipes, gpu=False, at_once=2)

@@ -3,24 +3,23 @@
 import copy
 import dataclasses
 import re
-from pathlib import Path
 
 import pytest
 import yaml
 
 from bitnet.config.study import Study
 from bitnet.config.validate import check
+from tests.helpers.project import ROOT, project_config
 
-ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 FILES = [ROOT / "Snakefile", *ROOT.glob("workflow/*/*.smk")]
-RULES = [name for file in FILES for name in re.findall(r"(?m)^rule (\w+):", file.read_text())]
+RULES = [name for file in FILES for name in re.findall(r"(?m)^ *rule (\w+):", file.read_text())]
 RULES += ["figures"]  # which a loop names
 
 
 @pytest.fixture
 def config():
-    return yaml.safe_load((ROOT / "config.yaml").read_text())
+    return project_config()
 
 
 def put(config: dict, path: str, value) -> dict:
@@ -153,8 +152,16 @@ def test_equal_recipes_are_equal_strings_however_numbers_are_written(config):
         ("corpus", "pile", ["corpus", "pile", "tinystories"]),
         ("studies", None, ["studies", "None", "object"]),
         ("studies/quick/seeds", 10_001, ["seeds is 10001", "at most 10000"]),
-        ("studies/quick/seeds", 10_000, ["grid x seeds is '80000 runs'", "at most 10000"]),
-        ("studies/quick/grid/peak_lr", [i / 1e5 for i in range(1, 9_000)], ["'215976 runs'"]),
+        (
+            "studies/quick/seeds",
+            10_000,
+            ["studies.quick: grid x seeds is '80000 runs", "at most 10000"],
+        ),
+        (
+            "studies/quick/grid/peak_lr",
+            [i / 1e5 for i in range(1, 9_000)],
+            ["studies.quick: grid x seeds is '215976 runs"],
+        ),
         ("studies/quick/grid/stage2_weight_decay", [0.05, 0, 2**53, 2**53 + 1], ["floats"]),
         ("studies/quick/grid/stage2_weight_decay", [0.05, -0.0], ["-0.0", "without a sign"]),
         ("studies/quick/grid/stage2_weight_decay", [0.05], ["question.treatment is 0"]),
@@ -214,7 +221,20 @@ def test_no_key_that_others_build_on_may_be_left_out(config):
     check(config, SCHEMA)
 
 
-@pytest.mark.parametrize("name", [*RULES, "auto", "data"])
+def test_a_refusal_for_too_many_runs_blames_the_study_that_has_them(config):
+    config["studies"]["portable"]["seeds"] = 9_900  # after many that have few
+    with pytest.raises(ValueError, match=r"^studies\.quick: grid x seeds is '80000 runs"):
+        check(put(config, "studies/quick/seeds", 10_000), SCHEMA)
+    with pytest.raises(ValueError, match=r"^studies\.portable: grid x seeds is '39600 runs"):
+        check(config, SCHEMA)
+
+
+def test_the_names_that_a_study_may_not_have_are_those_of_the_rules_and_folders():
+    reserved = SCHEMA["properties"]["studies"]["propertyNames"]["not"]["enum"]
+    assert sorted(reserved) == sorted({*RULES, "auto", "export"})  # models/export/ is a folder
+
+
+@pytest.mark.parametrize("name", [*RULES, "auto", "export"])
 def test_a_study_may_not_be_named_like_a_rule_or_a_folder_beside_it(config, name):
     config["studies"][name] = config["studies"]["quick"]
     with pytest.raises(

@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 from matplotlib.figure import Figure
 
 from bitnet.config.study import Study
 from bitnet.figures.draw import FIGURES, draw
 from bitnet.figures.style import few_ticks
 from tests.helpers.figures import LIMITS, diverging, drawn, study
+from tests.helpers.project import project_config
 from workflow.provenance.records import record_of, write_record
 from workflow.scripts import figures as script
 
-ROOT = Path(__file__).parents[2]
 ALL = list(FIGURES)
 
 
@@ -32,7 +31,7 @@ def test_an_axis_of_any_span_has_a_few_numbers(low, high, scale):
 
 
 def test_every_figure_that_a_study_has_can_be_drawn():
-    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config = project_config()
     names = {figure for name in config["studies"] for figure in Study.of(config, name).figures()}
     assert names == set(FIGURES)
 

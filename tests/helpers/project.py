@@ -1,10 +1,14 @@
 """The project as a user has it: a copy to work in, and the commands typed there."""
 
+import copy
 import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+
+from bitnet.config.load import read_project
 
 ROOT = Path(__file__).parents[2]
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
@@ -12,10 +16,20 @@ ENVIRONMENT = {**os.environ, "PATH": f"{Path(SNAKEMAKE).parent}{os.pathsep}{os.e
 TINY = ("--configfile", "tests/tiny.yaml")  # every study in seconds
 
 
+@cache
+def _config() -> dict:
+    return read_project(ROOT)
+
+
+def project_config() -> dict:
+    """The config that is shipped, its studies with all that their bases say; yours to change."""
+    return copy.deepcopy(_config())
+
+
 def copy_project(to: Path) -> Path:
     """What a clone holds, without what was made in the checkout."""
     made = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.csv", ".*_cache")
-    for name in ("bitnet", "workflow", "profiles"):
+    for name in ("bitnet", "workflow", "profiles", "studies"):
         shutil.copytree(ROOT / name, to / name, ignore=made)
     (to / "tests").mkdir(parents=True)
     for name in ("Snakefile", "config.yaml", ".gitignore", "tests/tiny.yaml"):

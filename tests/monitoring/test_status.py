@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,10 +22,10 @@ from bitnet.monitoring.status import (
     seconds_left,
     summary,
 )
-from tests.helpers.project import ROOT
+from tests.helpers.project import project_config
 from workflow.scripts import watch
 
-CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+CONFIG = project_config()
 QUICK = Study.of(CONFIG, "quick")  # 2,000 steps of 4 x 64 tokens, the switch at 1,000
 HALF = Progress(500, 1000, 6.5, 7, 2560.0, 50.0)
 LINE = (

@@ -1,4 +1,4 @@
-# Reads and checks config.yaml; functions that all rules use. Nothing here imports torch or pandas.
+# Reads and checks config.yaml and studies/; functions that all rules use. Nothing here imports torch or pandas.
 import json
 import os
 import shlex
@@ -6,17 +6,14 @@ import shutil
 import sys
 from pathlib import Path
 
-import yaml
-
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
 from bitnet.common.files import read_json
 from bitnet.config import budget, run_names
-from bitnet.config.load import read_config
+from bitnet.config.load import read_project
 from bitnet.config.recipe import Recipe
 from bitnet.config.study import OVER_STEPS, TRAINED, Study
-from bitnet.config.validate import check
 from bitnet.data import corpora, parts
 from workflow.provenance import fingerprint, records
 
@@ -24,13 +21,13 @@ from workflow.provenance import fingerprint, records
 _BIN = shlex.quote(str(Path(sys.executable).parent))
 shell.prefix(f"set -euo pipefail; export PATH={_BIN}:$PATH PYTHONPATH={shlex.quote(str(ROOT))}; ")
 
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-
-# Before Snakemake reads it: that would take the last of two equal keys and obey __use_yte__.
+# Not by Snakemake, which would take the last of two equal keys and obey __use_yte__.
 try:
-    for _path in workflow.overwrite_configfiles:
-        read_config(_path)
-    read_config(ROOT / "config.yaml", SCHEMA)
+    CONFIG = read_project(
+        ROOT,
+        overrides=workflow.overwrite_configfiles,
+        changes=workflow.config_settings.config,
+    )
 except ValueError as _error:
     sys.exit(str(_error))
 

@@ -16,15 +16,14 @@ from pathlib import Path
 import pandas as pd
 
 from bitnet.common.errors import refuse
-from bitnet.config.load import read_config
+from bitnet.config.load import read_project
 from bitnet.config.recipe import OPTIMIZERS, WEIGHTS, ModelConfig, Recipe, TrainConfig
 from bitnet.config.thresholds import Thresholds
 from bitnet.evaluation.metrics import CSV_TYPES
 from bitnet.evaluation.states import state
 from workflow.scripts import evaluate, manifest, references, shards, text, tokenizer, train
-from workflow.scripts._cli import flags, run
+from workflow.scripts._cli import ROOT, flags, run
 
-CONFIG = Path(__file__).resolve().parents[2] / "config.yaml"
 WARMUP_STEPS, WARMUP_SHARE = 375, 20  # short runs warm up over a twentieth of their steps
 EVALUATIONS = 20
 
@@ -32,7 +31,7 @@ EVALUATIONS = 20
 def main(argv: list[str] | None = None) -> None:
     """Prepare the data where it is not there yet, train, evaluate, and print the end."""
     args = parse(argv)
-    config = read_config(CONFIG)
+    config = read_project(ROOT)
     if args.corpus not in config["corpora"]:
         raise refuse("corpus", args.corpus, f"one of {', '.join(config['corpora'])}")
     recipe = make_recipe(args)

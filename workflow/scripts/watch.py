@@ -13,13 +13,12 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-import yaml
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
 from bitnet.common.errors import refuse
-from bitnet.config.load import read_config
+from bitnet.config.load import read_project
 from bitnet.config.study import Study
 from bitnet.monitoring import status
 from workflow.scripts._cli import ROOT, flags, run
@@ -35,12 +34,11 @@ def main(argv: list[str] | None = None) -> None:
     parser = flags(__doc__)
     parser.add_argument("studies", nargs="*", metavar="STUDY", help="study, or study@corpus")
     parser.add_argument("--every", type=float, help="seconds between two looks; once without it")
-    parser.add_argument("--config", default=str(ROOT / "config.yaml"), help="config file")
+    parser.add_argument("--config", default=ROOT / "config.yaml", help="file beside studies/")
     args = parser.parse_args(argv)
     if args.every is not None and not args.every > 0:
         raise refuse("--every", args.every, "seconds, above 0")
-    schema = (ROOT / "workflow/schemas/config.schema.yaml").read_text()
-    config = read_config(args.config, yaml.safe_load(schema))
+    config = read_project(ROOT, Path(args.config))
     scopes = args.studies or with_logs(config)
     if not scopes:
         raise ValueError("no study has logs yet; name one to see what it would train")
