@@ -8,6 +8,11 @@ def text_source(wildcards):
     return canonical(config["corpora"][wildcards.corpus])
 
 
+def code_of(script):
+    """A function that gives the fingerprint of a script, read where a job asks for it alone."""
+    return lambda wildcards: code(script)
+
+
 def code_by_source(script):
     """A function that gives the fingerprint of a script for the text of a corpus or a study."""
 

@@ -28,7 +28,7 @@ rule claims_ledger:
     params:
         studies=ledger_param,
         thresholds=canonical(config["verdict"]),
-        code=code("claims"),
+        code=code_of("claims"),
     message:
         "Claims decided by {wildcards.ledger}"
     shell:

@@ -37,7 +37,7 @@ rule tokenizer:
     params:
         origin=tokenizer_flag,
         vocab_size=tokenizer_size,
-        code=code("tokenizer"),
+        code=code_of("tokenizer"),
     message:
         "Tokenizer {wildcards.tokenizer} of {wildcards.corpus}"
     shell:
@@ -56,7 +56,7 @@ rule shards:
         "logs/data/{corpus}.{tokenizer}.shards.log",
     threads: text_parts
     params:
-        code=code("shards"),
+        code=code_of("shards"),
     message:
         "Token shards of {wildcards.corpus}"
     shell:
@@ -75,7 +75,7 @@ rule manifest:
     log:
         "logs/data/{corpus}.{tokenizer}.manifest{length}.log",
     params:
-        code=code("manifest"),
+        code=code_of("manifest"),
     message:
         "Probe of {wildcards.corpus} at length {wildcards.length}"
     shell:

@@ -17,7 +17,7 @@ rule answers:
         device=setting("device"),
     params:
         source=study_source,
-        code=code("answers"),
+        code=code_of("answers"),
     message:
         "Held-out arithmetic put to {wildcards.scope}{wildcards.run}"
     shell:
@@ -42,7 +42,7 @@ rule arithmetic_report:
         scope=experiment_scopes("arithmetic"),
     params:
         title=study_title,
-        code=code("arithmetic_report"),
+        code=code_of("arithmetic_report"),
     message:
         "Arithmetic of {params.title}"
     shell:
@@ -94,7 +94,7 @@ rule stories_report:
         scope=experiment_scopes("stories"),
     params:
         title=study_title,
-        code=code("stories_report"),
+        code=code_of("stories_report"),
     message:
         "Stories of {params.title}"
     shell:
@@ -129,7 +129,7 @@ rule sanity_report:
     wildcard_constraints:
         sanity="|".join(config["sanity"]),
     params:
-        code=code("sanity_report"),
+        code=code_of("sanity_report"),
     message:
         "What arithmetic and stories say together ({wildcards.sanity})"
     shell:
@@ -154,7 +154,7 @@ rule pilot_report:
     params:
         title=study_title,
         anomalies=limits,
-        code=code("pilot_report"),
+        code=code_of("pilot_report"),
     message:
         "Go or no-go of {params.title}"
     shell:
@@ -183,7 +183,7 @@ rule pretraining_report:
     params:
         title=study_title,
         anomalies=limits,
-        code=code("pretraining_report"),
+        code=code_of("pretraining_report"),
     message:
         "Report on {params.title}"
     shell:

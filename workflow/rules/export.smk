@@ -11,7 +11,7 @@ rule export_folder:
     wildcard_constraints:
         kind="|".join(FOLDERS),
     params:
-        code=code("export"),
+        code=code_of("export"),
     message:
         "{wildcards.scope}{wildcards.run} as {wildcards.kind}"
     shell:
@@ -30,7 +30,7 @@ rule export_gguf:
     wildcard_constraints:
         kind="|".join(GGUF),
     params:
-        code=code("export"),
+        code=code_of("export"),
     message:
         "{wildcards.scope}{wildcards.run} as {wildcards.kind}"
     shell:
@@ -50,7 +50,7 @@ rule compare_runtimes_of_run:
         "logs/{scope}{run}.runtimes.log",
     params:
         forms=runtime_flags,
-        code=code("compare_runtimes"),
+        code=code_of("compare_runtimes"),
     message:
         "Runtimes of {wildcards.scope}{wildcards.run}"
     shell:

@@ -35,7 +35,7 @@ rule verdict:
         question=question,
         thresholds=canonical(config["verdict"]),
         title=study_title,
-        code=code("verdict"),
+        code=code_of("verdict"),
     message:
         "Verdict of {params.title}"
     shell:
@@ -66,7 +66,7 @@ for _rule, _names, _scopes in figure_sets():
             thresholds=canonical(config["verdict"]),
             title=figure_title,
             dpi=config["figures"]["dpi"],
-            code=code("figures"),
+            code=code_of("figures"),
         message:
             "Figures of {params.title}"
         shell:
@@ -89,7 +89,7 @@ rule report:
         question=question,
         thresholds=canonical(config["verdict"]),
         title=study_title,
-        code=code("report"),
+        code=code_of("report"),
     message:
         "Report of {params.title}"
     shell:
@@ -112,7 +112,7 @@ rule results_template:
         question=question,
         thresholds=canonical(config["verdict"]),
         title=study_title,
-        code=code("results_template"),
+        code=code_of("results_template"),
     message:
         "The original's results template for {params.title}"
     shell:
@@ -135,7 +135,7 @@ rule error_rates:
         question=question,
         thresholds=canonical(config["verdict"]),
         title=study_title,
-        code=code("error_rates"),
+        code=code_of("error_rates"),
     message:
         "Error rates of the verdict, fitted to {params.title}"
     shell:
@@ -155,7 +155,7 @@ rule provenance:
     log:
         "logs/{scope}provenance.log",
     params:
-        code=code("provenance"),
+        code=code_of("provenance"),
     message:
         "What produced each result"
     shell:

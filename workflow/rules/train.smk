@@ -24,7 +24,7 @@ rule train_trunk:
         overridden=overridden,
     params:
         recipe=recipe,
-        code=code("train"),
+        code=code_of("train"),
         stem=subpath(output.weights, strip_suffix=".safetensors"),
     message:
         "Stage 1 of {wildcards.scope}{wildcards.trunk}"
@@ -57,7 +57,7 @@ rule train_branch:
         watch=watch,
     params:
         recipe=recipe,
-        code=code("train"),
+        code=code_of("train"),
         stem=subpath(output.weights, strip_suffix=".safetensors"),
     message:
         "Stage 2 of {wildcards.scope}{wildcards.run}"
