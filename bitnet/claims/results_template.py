@@ -15,6 +15,7 @@ from bitnet.common.markdown import bullets, number, table
 from bitnet.config.question import Question
 from bitnet.config.run_names import BASE, VARIANT
 from bitnet.config.thresholds import Thresholds
+from bitnet.evaluation.record import RunRecord
 from bitnet.evaluation.states import tally
 from bitnet.verdict.cells import CELL
 
@@ -36,7 +37,7 @@ WORKS = {
 
 def results_template(
     rows: pd.DataFrame,
-    records: Mapping[str, Mapping],
+    records: Mapping[str, RunRecord],
     question: Question,
     thresholds: Thresholds,
     title: str,
@@ -66,20 +67,19 @@ def results_template(
     return "\n\n".join(blocks) + "\n"
 
 
-def _origin(rows: pd.DataFrame, records: Mapping[str, Mapping]) -> list[list[str]]:
+def _origin(rows: pd.DataFrame, records: Mapping[str, RunRecord]) -> list[list[str]]:
     """Machine, duration and data, and how often a run reads that data."""
-    found = list(records.values())
-    devices = sorted({str(record["environment"]["device"]) for record in found})
-    protocol = found[0]["lineage"]["train"]["recipe"]["training"]
-    tokens = protocol["steps"] * protocol["batch_size"] * protocol["sequence_length"]
-    held = found[0]["training_tokens"]
-    speed = statistics.median(record["tokens_per_second"] for record in found)
-    minutes, memory = tokens / speed / 60, max(record["peak_memory_mib"] for record in found)
+    runs = list(records.values())
+    devices = sorted({record.device for record in runs})
+    protocol, held = runs[0].recipe.training, runs[0].training_tokens
+    tokens = protocol.tokens
+    speed = statistics.median(record.tokens_per_second for record in runs)
+    minutes, memory = tokens / speed / 60, max(record.peak_memory_mib for record in runs)
     return [
         ["device", ", ".join(devices)],
         ["memory of a training", f"at most {memory:,} MiB"],
         ["duration of a run", f"{minutes:,.1f} minutes at {speed:,.0f} tokens/s (median)"],
-        ["runs", f"{len(found)} of {protocol['steps']:,} steps, {rows['Seed'].nunique()} seeds"],
+        ["runs", f"{len(runs)} of {protocol.steps:,} steps, {rows['Seed'].nunique()} seeds"],
         ["corpus", f"{held:,} tokens; a run trains on {tokens:,} ({tokens / held:.2f} epochs)"],
         ["probe", f"N = {rows['N'].iloc[0]:,} held-out positions"],
     ]
@@ -161,10 +161,10 @@ def _controls(runs: pd.DataFrame) -> str:
     return table(["hidden", "optimizer", "weights", "variant", "WD", "outcome"], lines)
 
 
-def _overall(study: Evidence, records: Mapping[str, Mapping]) -> list[str]:
+def _overall(study: Evidence, records: Mapping[str, RunRecord]) -> list[str]:
     """Does the fix work, how sure is that, and what went wrong."""
     chosen = study.cells[study.cells["Headline"]]
-    diverged = sorted(name for name, record in records.items() if record["diverged"])
+    diverged = sorted(name for name, record in records.items() if record.diverged)
     lines = ["Fix works: not decided: the headline's cell was not run.", "Confidence: Low."]
     if len(chosen):
         row = chosen.iloc[0]

@@ -7,6 +7,7 @@ from typing import Any
 from bitnet.common.markdown import bullets, fill, table
 from bitnet.config.recipe import Recipe
 from bitnet.data.hub import HUB
+from bitnet.evaluation.record import RunRecord
 
 # Terms of the text that a model was trained on, as the data sets' own pages state them.
 TERMS = {
@@ -43,15 +44,16 @@ def model_card(
     kind: str,
     recipe: Recipe,
     trained: Mapping[str, Any],
-    evaluated: tuple[Mapping[str, Any], Mapping[str, Any]] | None,
+    evaluated: tuple[Mapping[str, Any], RunRecord] | None,
 ) -> str:
     """Markdown with the front matter that the hub reads.
 
     kind: bitlinear or dense. trained: what training wrote beside the weights. evaluated: the last
     row of the run's table and its record, or None where there are none.
     """
-    row, record = evaluated or ({}, {})
-    source = record.get("lineage", {}).get("text", {}).get("source", {}).get("source")
+    row, record = evaluated or ({}, None)
+    text = record.source if record else {}
+    source = text.get("source")
     model = recipe.model
     ternary = model.weights == "ternary"
     kinds = "ternary (BitNet b1.58)" if ternary else "full-precision"
@@ -81,7 +83,7 @@ def model_card(
                 ]
             ),
             "## How it was made",
-            _origin(trained, record),
+            _origin(trained, text),
             f"```json\n{json.dumps(json.loads(recipe.to_json()), indent=1)}\n```\n",
         ]
     )
@@ -104,10 +106,9 @@ def _metrics(row: Mapping[str, Any]) -> str:
     return f"{told}\n\n{table(['metric', 'value'], lines)}"
 
 
-def _origin(trained: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+def _origin(trained: Mapping[str, Any], text: Mapping[str, Any]) -> str:
     found = {f"{key} of training": trained[key] for key in ("code", "data")}
     found |= trained["environment"]
-    text = record.get("lineage", {}).get("text", {}).get("source")
     if text:
         found["text"] = json.dumps(text, sort_keys=True)
     return table(["what", "which"], [[key, str(value)] for key, value in found.items()])

@@ -17,6 +17,7 @@ from bitnet.claims.evidence import Evidence
 from bitnet.claims.ledger import ledger
 from bitnet.config.question import Question
 from bitnet.config.thresholds import Thresholds
+from bitnet.evaluation.record import RunRecord
 from bitnet.figures.draw import draw
 from bitnet.figures.rows import prepared
 from bitnet.figures.style import save
@@ -42,7 +43,7 @@ PLOT = {"responsive": True, "displaylogo": False, "displayModeBar": False}
 
 def page(
     rows: pd.DataFrame,
-    records: Mapping[str, Mapping],
+    records: Mapping[str, RunRecord],
     question: Question,
     thresholds: Thresholds,
     title: str,
@@ -119,24 +120,24 @@ def _svg(rows: pd.DataFrame, thresholds: Thresholds, title: str, question: Quest
     return base64.b64encode(drawn.getvalue()).decode()
 
 
-def _cost(records: Mapping[str, Mapping]) -> str:
-    found = list(records.values())
-    seconds = sum(record["seconds"] for record in found)
-    speed = statistics.median(record["tokens_per_second"] for record in found)
-    devices = sorted({str(record["environment"]["device"]) for record in found})
+def _cost(records: Mapping[str, RunRecord]) -> str:
+    runs = list(records.values())
+    seconds = sum(record.seconds for record in runs)
+    speed = statistics.median(record.tokens_per_second for record in runs)
+    devices = sorted({record.device for record in runs})
     return (
-        f"Stage 2 of {len(found)} runs took {seconds / 60:,.1f} minutes of training on "
+        f"Stage 2 of {len(runs)} runs took {seconds / 60:,.1f} minutes of training on "
         f"{', '.join(devices)}, at {speed:,.0f} tokens/s (median). Stage 1, which both arms of a "
         "seed share, comes on top, once a seed and cell."
     )
 
 
-def _provenance(records: Mapping[str, Mapping]) -> list[tuple[str, str]]:
-    found = list(records.values())
+def _provenance(records: Mapping[str, RunRecord]) -> list[tuple[str, str]]:
+    runs = [record.to_dict() for record in records.values()]
 
     def all_of(*path: str) -> str:
         values = set()
-        for value in found:
+        for value in runs:
             for key in path:
                 value = value.get(key, "-")
             values.add(str(value))

@@ -7,20 +7,23 @@ import pandas as pd
 import pytest
 
 from bitnet.claims.results_template import results_template
+from bitnet.evaluation.record import RunRecord
+from tests.helpers.recipes import recipe
 from tests.helpers.tables import FIVE_HIGH, FIVE_LOW, LIMITS, OUTCOMES, QUESTION, cell, run
 
 PROTOCOL = {"steps": 600, "batch_size": 4, "sequence_length": 50}
 
 
-def record(**changes) -> dict:
-    return {
+def record(**changes) -> RunRecord:
+    fields = {
+        "data": "d",
         "environment": {"device": "Some GPU"},
-        "lineage": {"train": {"recipe": {"training": PROTOCOL}}},
+        "lineage": {"train": {"recipe": recipe(**PROTOCOL)}},
         "tokens_per_second": 1000,
         "training_tokens": 40_000,
         "peak_memory_mib": 1_234,
-        "diverged": False,
-    } | changes
+    }
+    return RunRecord.from_dict(fields | changes)
 
 
 def filled(*cells, **records) -> str:

@@ -282,9 +282,11 @@ def test_a_fault_of_the_command_line_is_blamed_on_it(project):
 def test_snakemake_builds_a_study_that_was_dropped_in_and_refuses_a_wrong_one(tmp_path):
     project = copy_project(tmp_path / "project")
     write(project, "studies/mine.yaml", "base: quick\nseeds: 2\n")
-    assert jobs(snakemake(project, "-n", "mine", *TINY))["trunk"] == 4  # two optimizers, two seeds
+    assert (
+        jobs(snakemake(project, "-n", "mine", *TINY))["train_trunk"] == 4
+    )  # two optimizers, two seeds
     write(project, "more.yaml", "studies: {mine: {seeds: 3}}")
-    assert jobs(snakemake(project, "-n", "mine", *TINY, "more.yaml"))["trunk"] == 6
+    assert jobs(snakemake(project, "-n", "mine", *TINY, "more.yaml"))["train_trunk"] == 6
     write(project, "studies/mine.yaml", "base: quick\nseeds: two\n")
     done = call(project, SNAKEMAKE, "-n", "quick")
     last = done.stderr.splitlines()[-1]

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from bitnet.evaluation.record import RunRecord
 from bitnet.figures.rows import prepared
 from bitnet.report.interactive import curves
 from bitnet.report.page import page
@@ -15,13 +16,15 @@ from tests.helpers.figures import LIMITS, diverging, study
 from tests.helpers.tables import QUESTION
 
 ARM = "Stage2WD 0, ternary"  # an entry of the legend
-RECORD = {
-    "data": "1234abcd5678",
-    "seconds": 60.0,
-    "tokens_per_second": 1000,
-    "environment": {"device": "cpu", "torch": "2.13.0", "python": "3.11.7", "commit": "abc"},
-    "lineage": {"text": {"source": "<b>stories</b>"}, "train": {"code": "t"}, "evaluate": {}},
-}
+RECORD = RunRecord.from_dict(
+    {
+        "data": "1234abcd5678",
+        "seconds": 60.0,
+        "tokens_per_second": 1000,
+        "environment": {"device": "cpu", "torch": "2.13.0", "python": "3.11.7", "commit": "abc"},
+        "lineage": {"text": {"source": "<b>stories</b>"}, "train": {"code": "t"}, "evaluate": {}},
+    }
+)
 
 
 @pytest.fixture(scope="module")

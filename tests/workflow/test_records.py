@@ -1,6 +1,7 @@
 """Records of results: what must agree, what is only mentioned, what tells a changed file."""
 
 import copy
+import dataclasses
 import itertools
 import json
 import os
@@ -9,6 +10,7 @@ import pytest
 
 from bitnet.common.files import read_json, write_json
 from bitnet.config.recipe import ModelConfig, Recipe, TrainConfig
+from bitnet.evaluation.record import RunRecord
 from workflow.provenance.recognise import bring_in_order, stale_outputs
 from workflow.provenance.records import (
     differences,
@@ -51,11 +53,11 @@ def record(hidden=64, decay=0.0, optimizer="adam", weights="ternary", lr=1.5e-3,
 
 
 @pytest.fixture
-def grid() -> dict[str, dict]:
+def grid() -> dict[str, RunRecord]:
     """Records of a study that varies everything a grid may vary."""
     axes = ((64, 256), (0.05, 0.0), ("adam", "adamw"), ("ternary", "full_precision"), (1e-3, 5e-4))
     points = [(*point, seed) for point in itertools.product(*axes) for seed in (0, 1)]
-    return {"_".join(map(str, point)): record(*point) for point in points}
+    return {"_".join(map(str, point)): RunRecord(**record(*point)) for point in points}
 
 
 def test_runs_of_one_grid_agree(grid):
@@ -77,18 +79,19 @@ def test_runs_of_one_grid_agree(grid):
 )
 def test_one_run_of_another_kind_is_named_with_what_it_differs_in(grid, path, value):
     odd = sorted(grid)[5]
-    grid[odd] = copy.deepcopy(grid[odd])
-    inner = grid[odd]
+    changed = inner = copy.deepcopy(grid[odd].to_dict())
     for key in path[:-1]:
         inner = inner[key]
     inner[path[-1]] = value
+    grid[odd] = RunRecord(**changed)
     [line] = disagreements(grid)
     assert path[-1] in line and odd in line and "more" in line and "\n" not in line
 
 
 def test_another_device_or_version_is_mentioned_not_refused(grid):
     odd = sorted(grid)[0]
-    grid[odd]["environment"] = {"device": "H100", "torch": "2.11.0", "python": "3.11.7"}
+    there = {"device": "H100", "torch": "2.11.0", "python": "3.11.7"}
+    grid[odd] = dataclasses.replace(grid[odd], environment=there)
     assert disagreements(grid) == []
     device, torch = unlike(grid)
     assert f"device is H100 in {odd} and cpu in" in device and "2.11.0" in torch
@@ -96,8 +99,8 @@ def test_another_device_or_version_is_mentioned_not_refused(grid):
 
 def test_rows_of_other_code_than_the_code_at_hand_are_announced():
     here = {part: {"code": code_of(part, None)} for part in ("train", "evaluate")}
-    assert warnings({"h64_wd0": {**record(), "lineage": here}}) == []
-    first, second = warnings({"h64_wd0": record()})
+    assert warnings({"h64_wd0": RunRecord(**{**record(), "lineage": here})}) == []
+    first, second = warnings({"h64_wd0": RunRecord(**record())})
     assert f"train is {here['train']['code']} here, c in the results" in first
     assert "evaluate is" in second
 

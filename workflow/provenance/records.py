@@ -11,6 +11,7 @@ from typing import Any
 
 from bitnet.common.files import damaged, read_json, sha256, write_json
 from bitnet.config.run_names import AXES, BASE, VARIANT, keys_of
+from bitnet.evaluation.record import RunRecord
 
 SUFFIX = ".provenance.json"
 # What a grid varies on purpose; what hangs on the learning rate is compared as a multiple of it.
@@ -58,23 +59,23 @@ def differences(one: Mapping, other: Mapping) -> list[str]:
     return sorted(key for key in left.keys() | right.keys() if left.get(key) != right.get(key))
 
 
-def disagreements(records: Mapping[str, Mapping]) -> list[str]:
+def disagreements(records: Mapping[str, RunRecord]) -> list[str]:
     """What records of one study must share and do not, naming the runs; empty where they agree."""
     return _split({name: _shared(record) for name, record in records.items()})
 
 
-def unlike(records: Mapping[str, Mapping]) -> list[str]:
+def unlike(records: Mapping[str, RunRecord]) -> list[str]:
     """Differences of device and versions, which a verdict mentions."""
     found = {
-        name: {key: record["environment"].get(key) for key in NOTED}
+        name: {key: record.environment.get(key) for key in NOTED}
         for name, record in records.items()
     }
     return _split(found)
 
 
-def _shared(record: Mapping) -> dict[str, Any]:
-    found = {**dict(flat(record["lineage"])), "data": record["data"]}
-    model, training = (record["lineage"]["train"]["recipe"][k] for k in ("model", "training"))
+def _shared(record: RunRecord) -> dict[str, Any]:
+    found = {**dict(flat(record.lineage)), "data": record.data}
+    model, training = (record.lineage["train"]["recipe"][k] for k in ("model", "training"))
     meant = keys_of(found.pop("evaluate.variant", BASE))
     for block, keys in VARIED.items():
         for key in [*keys, *meant]:

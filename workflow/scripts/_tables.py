@@ -12,6 +12,7 @@ import pandas as pd
 from bitnet.common.errors import refuse
 from bitnet.config.question import Question
 from bitnet.evaluation.metrics import CSV_TYPES
+from bitnet.evaluation.record import RunRecord
 from workflow.provenance.environment import environment
 from workflow.provenance.records import disagreements, read_record, record_of, unlike, write_record
 from workflow.scripts._cli import code_of, flags
@@ -55,12 +56,12 @@ def original(text: str) -> Question:
     return question
 
 
-def read_tables(paths: Sequence[str]) -> tuple[pd.DataFrame, dict[str, dict]]:
+def read_tables(paths: Sequence[str]) -> tuple[pd.DataFrame, dict[str, RunRecord]]:
     """Rows and records of runs; ValueError where one is not what was written, or of another kind.
 
     Rows of other code, data or protocol than the rest are no sample of one study.
     """
-    records = {Path(path).stem: read_record(path) for path in paths}
+    records = {Path(path).stem: RunRecord.from_dict(read_record(path)) for path in paths}
     if odd := disagreements(records):
         raise ValueError(
             f"results do not belong together: {'; '.join(odd[:3])}; run snakemake again, or leave "
@@ -69,17 +70,18 @@ def read_tables(paths: Sequence[str]) -> tuple[pd.DataFrame, dict[str, dict]]:
     return pd.concat([pd.read_csv(path, dtype=CSV_TYPES) for path in paths]), records
 
 
-def best_possible_loss(records: Mapping[str, Mapping]) -> float:
+def best_possible_loss(records: Mapping[str, RunRecord]) -> float:
     """The least loss that any model can reach on a study's text, nats a token; NaN if unknown."""
-    return next(iter(records.values())).get("best_possible_loss", math.nan)
+    loss = next(iter(records.values())).best_possible_loss
+    return math.nan if loss is None else loss
 
 
-def warnings(records: Mapping[str, Mapping]) -> list[str]:
+def warnings(records: Mapping[str, RunRecord]) -> list[str]:
     """What a reader of the verdict must know of how its rows were made, a line each."""
     lines = [f"Made under different conditions: {line}." for line in unlike(records)]
-    first = next(iter(records.values()))["lineage"]
+    first = next(iter(records.values()))
     for part in ("train", "evaluate"):
-        here, there = code_of(part, None), first[part]["code"]
+        here, there = code_of(part, None), first.code(part)
         if here != there:
             lines.append(
                 f"Made by other code than the code at hand: {part} is {here} here, {there} in the "

@@ -17,6 +17,7 @@ import pandas as pd
 
 from bitnet.common.files import read_json, sha256
 from bitnet.evaluation.metrics import CSV_TYPES
+from bitnet.evaluation.record import RunRecord
 from bitnet.export.formats import FOLDERS, FORMATS
 from workflow.provenance.records import read_record
 from workflow.scripts._cli import code_of, flags, log, parsed, run
@@ -64,13 +65,11 @@ def tokenizer_of(manifest: str, weights: str, data: str) -> Path:
     return path
 
 
-def evaluated(table: str, trained: dict) -> tuple[dict[str, Any], dict[str, Any]]:
+def evaluated(table: str, trained: dict) -> tuple[dict[str, Any], RunRecord]:
     """Last row and record of a run's table; ValueError where it is of another training."""
-    record = read_record(table)
-    if (record["data"], record["lineage"]["train"]["recipe"]) != (
-        trained["data"],
-        trained["recipe"],
-    ):
+    record = RunRecord.from_dict(read_record(table))
+    own = trained["data"], trained["recipe"]
+    if (record.data, record.lineage["train"]["recipe"]) != own:
         raise ValueError(f"{table} is of another training than the weights; run again")
     return pd.read_csv(table, dtype=CSV_TYPES).iloc[-1].to_dict(), record
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from bitnet.common.files import write_text
 from bitnet.config.question import Question
 from bitnet.config.thresholds import Thresholds
+from bitnet.evaluation.record import RunRecord
 from bitnet.verdict.report import markdown
 from bitnet.verdict.rule import judge
 from workflow.scripts._cli import log, parsed, run
@@ -39,13 +40,13 @@ def main(argv: list[str] | None = None) -> None:
     seal(args, "verdict")
 
 
-def made(records: Mapping[str, Mapping]) -> str:
+def made(records: Mapping[str, RunRecord]) -> str:
     """By what the rows were made, in one line."""
     first = next(iter(records.values()))
-    code = ", ".join(f"{part} {first['lineage'][part]['code']}" for part in ("train", "evaluate"))
-    where = {key: first["environment"].get(key, "") for key in ("torch", "python", "device")}
+    code = ", ".join(f"{part} {first.code(part)}" for part in ("train", "evaluate"))
+    where = {key: first.environment.get(key, "") for key in ("torch", "python", "device")}
     return (
-        f"Made from data {first['data'][:12]} by code {code}; torch {where['torch']}, Python "
+        f"Made from data {first.data[:12]} by code {code}; torch {where['torch']}, Python "
         f"{where['python']}, {where['device']}."
     )
 
