@@ -21,6 +21,18 @@ def other(question: Question, **fields) -> Question:
     return Question.from_dict(question.to_dict() | fields)
 
 
+WARMUP = Question.from_dict(
+    {
+        "axis": "warmup_steps",
+        "treatment": 100,
+        "control": 0,
+        "default": 100,
+        "headline": {**QUESTION.headline, "stage2_weight_decay": 0},
+    }
+)
+LOSS = {"metric": {"column": "ValLoss", "better": "lower", "margin": 0.1}}
+
+
 def run(seed, decay, trunk, end, loss=4.0, **columns) -> pd.DataFrame:
     """A run that counts `trunk` up to the switch at step 300 and `end` after it."""
     steps = np.arange(0, 700, 100)

@@ -4,12 +4,13 @@ What may not train again is what most edits are: words, log formats, limits of w
 """
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.project import ROOT
-from workflow.provenance.fingerprint import _code, script_fingerprint
+from workflow.provenance.fingerprint import _code, code_fingerprint, module_path, script_fingerprint
 
 SCRIPTS = sorted(path.stem for path in (ROOT / "workflow/scripts").glob("[a-z]*.py"))
 BY_HAND = {"generate", "recipe", "scaling_test", "watch"}  # of no rule: nothing hangs on them
@@ -174,3 +175,35 @@ def test_modules_may_be_renamed_and_moved_from_room_to_room(project):
             path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     assert not (project / "bitnet/data").exists()
     assert fingerprints(project) == before
+
+
+# What Python 3.12 and 3.13 print for these scripts must be what 3.11 prints: a clone on a machine
+# with another Python would find every result stale.
+OTHER_PYTHONS = [shutil.which(f"python3.{minor}") for minor in range(11, 16)]
+
+
+@pytest.mark.parametrize("python", [path for path in OTHER_PYTHONS if path])
+def test_every_python_finds_the_same_fingerprints(python):
+    scripts = ("train", "evaluate", "verdict", "figures", "text")
+    code = (
+        "from pathlib import Path; "
+        "from workflow.provenance.fingerprint import code_fingerprint as f\n"
+        f"print([f(Path({str(ROOT)!r}), 'workflow.scripts.' + s) for s in {scripts}])"
+    )
+    done = subprocess.run([python, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"{python} cannot run here")
+    own = [code_fingerprint(ROOT, f"workflow.scripts.{name}") for name in scripts]
+    assert done.stdout.strip() == str(own)
+
+
+def test_every_script_of_this_project_has_a_fingerprint_of_its_own():
+    root = Path(__file__).parents[2]
+    scripts = sorted((root / "workflow" / "scripts").glob("[a-z]*.py"))
+    assert len(scripts) >= 5
+    modules = [f"workflow.scripts.{path.stem}" for path in scripts]
+    assert len({code_fingerprint(root, module) for module in modules}) == len(modules)
+    assert (
+        module_path(root, "bitnet.model.quantization")
+        == root / "bitnet" / "model" / "quantization.py"
+    )
