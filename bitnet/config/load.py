@@ -81,6 +81,7 @@ def read_project(
 
 
 def _read_studies(folder: Path) -> list[Source]:
+    """Files of studies; what is hidden or no YAML may lie beside them."""
     sources = []
     for path in sorted(folder.glob("[!.]*")):
         name = f"{folder.name}/{path.name}"
@@ -92,6 +93,7 @@ def _read_studies(folder: Path) -> list[Source]:
 
 
 def _refuse_twice(main: Source, *files: Source) -> None:
+    """Refuse a study that stands in config.yaml and in a file of its own."""
     for file in files:
         if line := main.lines.get(file.within):
             where = f"{main.name}, line {line}"
@@ -102,6 +104,7 @@ def _refuse_twice(main: Source, *files: Source) -> None:
 
 
 def _paths(values: Any, keys: Keys = ()) -> dict[Keys, None]:
+    """Keys that lead to each value of the command line, which has no lines."""
     paths: dict[Keys, None] = {keys: None} if keys else {}
     for key, value in values.items() if isinstance(values, Mapping) else ():
         paths |= _paths(value, (*keys, key))

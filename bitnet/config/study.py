@@ -1,4 +1,4 @@
-"""Studies of config.yaml: completed from the defaults, and turned into runs and recipes.
+"""Studies of the config: completed from the defaults, and turned into runs and recipes.
 
 Free of torch and of file names: the pipeline asks here what to build and what it is made of.
 """

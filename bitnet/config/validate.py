@@ -1,4 +1,4 @@
-"""config.yaml refused in one line that names the key, its value and what is allowed.
+"""The whole config checked: refused in one line with the key, its value and what is allowed.
 
 The schema says what each key may be; here is also what keys must be to each other. Free of torch.
 """
