@@ -12,7 +12,7 @@ import pandas as pd
 
 from bitnet.claims.evidence import Evidence, most
 from bitnet.evaluation.states import tally
-from bitnet.verdict.scaling import scaling
+from bitnet.verdict.rule import scaling
 
 LEGACY_VOCABULARY = 30_000  # the reports' losses of 10 and 11 belong to such a one
 NEAR = 0.1  # share of ln V within which a loss counts as stuck there

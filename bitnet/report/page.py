@@ -23,9 +23,8 @@ from bitnet.figures.rows import prepared
 from bitnet.figures.style import save
 from bitnet.figures.trajectories import QUANTITIES
 from bitnet.report.interactive import columns, curves
-from bitnet.verdict.headline import headline
+from bitnet.verdict.headline import asked, headline
 from bitnet.verdict.report import markdown
-from bitnet.verdict.wording import asked
 
 TEMPLATE = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
 CURVES = {

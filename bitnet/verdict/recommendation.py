@@ -12,7 +12,7 @@ from bitnet.config.question import LONG, Question, value_name
 from bitnet.config.run_names import BASE, VARIANT
 from bitnet.config.thresholds import Thresholds
 from bitnet.verdict.cells import TERNARY
-from bitnet.verdict.scaling import majority, scaling
+from bitnet.verdict.rule import majority, scaling
 
 ARMS = {"Control": "control", "Treatment": "treatment"}
 RANKS = ("Low", "Medium", "High")

@@ -12,11 +12,10 @@ from bitnet.common.markdown import bullets, fill, interval, number, table
 from bitnet.config.question import COUNT, RATIOS, STAGE2, Question, value_name
 from bitnet.config.run_names import BASE, VARIANT, spell_number
 from bitnet.config.thresholds import Thresholds
-from bitnet.verdict.headline import difference, headline, kind, primary, style_of
+from bitnet.verdict.headline import difference, headline, kind, meanings, primary, style_of
 from bitnet.verdict.recommendation import recommend
-from bitnet.verdict.scaling import MEANINGS as SIZES
-from bitnet.verdict.scaling import scaling
-from bitnet.verdict.wording import meanings
+from bitnet.verdict.rule import MEANINGS as SIZES
+from bitnet.verdict.rule import scaling
 
 
 def markdown(

@@ -27,8 +27,8 @@ from bitnet.verdict.cells import (
     sound,
     with_twin,
 )
+from bitnet.verdict.headline import named
 from bitnet.verdict.statistics import Effect, corrected, effect
-from bitnet.verdict.wording import named
 
 
 def judge(rows: pd.DataFrame, thresholds: Thresholds, question: Question) -> pd.DataFrame:
@@ -150,3 +150,53 @@ def _row(cell: Cell, cells: Sequence[Cell], thresholds: Thresholds) -> dict:
     row["TernarySpecific"] = ternary_specific(cell, cells, thresholds)
     row["Confidence"] = confidence(cell, primary, thresholds)
     return row | {"Note": "; ".join(cell.notes)} | cell.data
+
+
+MEANINGS = {
+    "A": "larger models avoid it",
+    "B": "not a matter of size",
+    "C": "no order by size",
+    "none": "some size has no state that most runs share",
+}
+SERIES = ["Optimizer", "Weights", "PeakLR", "Stage1WD", VARIANT]
+PARTS = {"at the switch": "TrunkStates", "control": "ControlStates", "treatment": "TreatmentStates"}
+
+
+def scaling(cells: pd.DataFrame) -> pd.DataFrame:
+    """One row a series of sizes and part of the runs: Sizes, States, Scaling, MinimumSize.
+
+    cells: the verdict's table. Series of one size are left out: they order nothing.
+    """
+    rows = []
+    for key, series in cells.sort_values("HiddenSize").groupby(SERIES):
+        sizes = series["HiddenSize"].tolist()
+        if len(sizes) < 2:
+            continue
+        for part, column in PARTS.items():
+            states = [majority(tally) for tally in series[column]]
+            outcome = order(states)
+            found = {"Part": part, "Sizes": sizes, "States": states, "Scaling": outcome}
+            viable = sizes[states.index("diverse")] if outcome == "A" else pd.NA
+            rows.append({**dict(zip(SERIES, key, strict=True)), **found, "MinimumSize": viable})
+    columns = [*SERIES, "Part", "Sizes", "States", "Scaling", "MinimumSize"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def majority(tally: str) -> str:
+    """The state that more than half of the runs of a tally are in; empty where there is none."""
+    for part in filter(None, tally.split(", ")):
+        state, _, counts = part.rpartition(" ")
+        count, total = map(int, counts.split("/"))
+        if 2 * count > total:
+            return state
+    return ""
+
+
+def order(states: list[str]) -> str:
+    """A, B, C or none for the states of growing sizes."""
+    if not all(states):
+        return "none"
+    changes = [i for i in range(1, len(states)) if states[i] != states[i - 1]]
+    if not changes:
+        return "B"
+    return "A" if len(changes) == 1 and states[-1] == "diverse" else "C"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bitnet.config.bases import complete, merge
+from bitnet.config.load import complete, merge
 from bitnet.config.study import Study
 from tests.helpers.project import ROOT, project_config
 

@@ -9,10 +9,9 @@ from bitnet.figures.draw import draw
 from bitnet.figures.rows import ends, prepared
 from bitnet.report.page import page
 from bitnet.verdict.cells import armed
-from bitnet.verdict.headline import headline
+from bitnet.verdict.headline import LEADS, MEANINGS, asked, headline, lead, meanings
 from bitnet.verdict.report import markdown
 from bitnet.verdict.rule import judge
-from bitnet.verdict.wording import LEADS, MEANINGS, asked, lead, meanings
 from tests.helpers.figures import lines, texts
 from tests.helpers.tables import (
     FIVE_HIGH,

@@ -3,7 +3,7 @@
 import pytest
 
 from bitnet.verdict.recommendation import recommend
-from bitnet.verdict.scaling import majority, order, scaling
+from bitnet.verdict.rule import majority, order, scaling
 from tests.helpers.tables import FIVE_HIGH, FIVE_LOW, LIMITS, QUESTION, cell, other, verdict
 
 SICK = cell(8, FIVE_LOW, FIVE_HIGH, control_loss=6.0, treatment_loss=4.7)

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import nct
 
+from bitnet.verdict.headline import LEADS, MEANINGS
 from bitnet.verdict.report import markdown
 from bitnet.verdict.statistics import corrected, effect
-from bitnet.verdict.wording import LEADS, MEANINGS
 from tests.helpers.tables import (
     FIVE_HIGH,
     FIVE_LOW,

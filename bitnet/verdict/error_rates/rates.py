@@ -21,8 +21,8 @@ from bitnet.verdict.error_rates import proposal
 from bitnet.verdict.error_rates.draws import DrawnCell
 from bitnet.verdict.error_rates.generator import FittedCell, draw
 from bitnet.verdict.error_rates.scenarios import Scenario
+from bitnet.verdict.headline import MEANINGS
 from bitnet.verdict.statistics import corrected
-from bitnet.verdict.wording import MEANINGS
 
 # 'no effect' with or without '(nothing to fix)' is one answer here.
 OUTCOMES = tuple(dict.fromkeys(name.split(" (")[0] for name in MEANINGS))
