@@ -8,15 +8,26 @@ cannot be read raises CorpusError with one line.
 import glob
 import hashlib
 import json
+import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
+
+from tqdm import tqdm
 
 from bitnet.data.arithmetic import problems
 from bitnet.data.hub import HUB, CorpusError, HubTexts, one_line, open_hub
+from bitnet.data.parts import PART_BYTES, keep, kept, part_path
 from bitnet.data.stories.grammar import stories
+from bitnet.data.text import write_text_part
 
+log = logging.getLogger("bitnet")
+
+# Signs of text decoded wrongly before it came here: kept, since any byte has a token, and counted.
+GARBLED = ("\ufffd", "\u00e2\u20ac")
+DESCRIBED = ("file", "sha256", "documents", "bytes")
 SPLITS = ("train", "validation")
 HASH_BUCKETS = 10_000  # resolution of a split by document hash
 
@@ -168,3 +179,73 @@ READERS: dict[str, Callable[[Path, Mapping], Iterator[str]]] = {
     ".jsonl": _read_jsonl,
     ".parquet": _read_parquet,
 }
+
+
+class Split:
+    """One split of a corpus, written to disk in parts; `write` goes on behind the whole ones."""
+
+    def __init__(self, folder: Path, name: str, source: dict, key: dict, without=frozenset()):
+        self.folder, self.name, self.source, self.key = folder, name, source, key
+        self.without = without  # hashes of documents that are in the other split
+        self.seen: Counter = Counter()  # since the last whole part
+
+    def write(self) -> dict:
+        """Write the parts that are not there yet; returns the description of all."""
+        parts: list[dict] = []
+        while part := kept(self.path(len(parts)), self.key):
+            parts.append(part)
+        if parts:
+            log.info("%s: %d whole parts found, going on behind them", self.name, len(parts))
+        stream = Documents(self.source, self.name, parts[-1]["position"] if parts else None)
+        texts = self.capped(stream, sum(part["bytes"] for part in parts))
+        while (first := next(texts, None)) is not None:
+            path = self.path(len(parts))
+            part = write_text_part(self.one_part(chain([first], texts)), path)
+            self.seen["empty"] += stream.empty
+            stream.empty = 0
+            parts.append({**part, "position": stream.position, "seen": dict(self.seen)})
+            self.seen.clear()
+            keep(path, self.key, parts[-1])
+        self.seen["empty"] += stream.empty
+        return self.describe(parts)
+
+    def path(self, number: int) -> Path:
+        return part_path(self.folder, self.name, number, ".parquet")
+
+    def capped(self, stream: Documents, size: int) -> Iterator[str]:
+        """Documents until the split's cap in bytes, of which `size` are there already."""
+        cap, title = self.source[f"{self.name}_bytes"], f"{self.source['source']} {self.name}"
+        with tqdm(
+            total=cap, initial=size, desc=title, unit="B", unit_scale=True, disable=None
+        ) as bar:
+            texts = iter(stream)
+            while size < cap and (text := next(texts, None)) is not None:
+                if self.without and document_hash(text) in self.without:
+                    self.seen["also_held_out"] += 1
+                    continue
+                self.seen["garbled"] += any(sign in text for sign in GARBLED)
+                size += (length := len(text.encode()))
+                bar.update(length)
+                yield text
+
+    def one_part(self, texts: Iterator[str]) -> Iterator[str]:
+        """As many documents as make one part."""
+        size, enough = 0, self.source.get("part_bytes", PART_BYTES)
+        while size < enough and (text := next(texts, None)) is not None:
+            size += len(text.encode())
+            yield text
+
+    def describe(self, parts: list[dict]) -> dict:
+        """What the split holds, and what was met on the way."""
+        if not parts:
+            raise ValueError(
+                f"corpora: the {self.name} split of {self.source['source']} has no documents; "
+                "allowed: text with enough documents for both splits"
+            )
+        for part in parts:
+            self.seen.update(part["seen"])
+        totals = {key: sum(part[key] for part in parts) for key in ("documents", "bytes")}
+        names = ("empty", "also_held_out", "garbled")
+        totals |= {name: self.seen[name] for name in names}
+        log.info("%s: %s in %d parts", self.name, totals, len(parts))
+        return {**totals, "parts": [{key: part[key] for key in DESCRIBED} for part in parts]}

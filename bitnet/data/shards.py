@@ -1,12 +1,15 @@
 """Token shards: flat files of token ids, described by JSON."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from bitnet.common.files import sha256, whole_file
-from bitnet.data.tokenizer import Tokenizer
+from bitnet.data.parts import keep, kept, part_path
+from bitnet.data.text import read_text_part
+from bitnet.data.tokenizer import Tokenizer, open_tokenizer
 
 CHARACTERS_AT_ONCE = 1_000_000  # encoded together: a list of ids takes 30 times its text
 
@@ -50,3 +53,25 @@ def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
             batch, size = [], 0
     if batch:
         yield batch
+
+
+@dataclass(frozen=True)
+class Encode:
+    """Turn one part of a split's text into a shard, unless it is there already."""
+
+    text: Path
+    folder: Path
+    split: str
+    tokenizer: str
+    making: dict
+
+    def __call__(self, numbered: tuple[int, dict]) -> dict:
+        number, part = numbered
+        path = part_path(self.folder, self.split, number, ".bin")
+        key = {**self.making, "text": part["sha256"]}
+        shard = kept(path, key)
+        if shard is None:
+            texts = read_text_part(self.text, part)
+            shard = write_shard(texts, open_tokenizer(self.tokenizer), path)
+            keep(path, key, shard)
+        return shard

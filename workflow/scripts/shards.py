@@ -8,16 +8,14 @@ command keeps the whole ones. How many processes there are changes nothing in th
 """
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
 from bitnet.common.files import read_json, sha256, write_json
 from bitnet.common.processes import in_processes
-from bitnet.data.parts import keep, kept, part_path, settle
-from bitnet.data.shards import as_split, write_shard
-from bitnet.data.text import read_text_part
+from bitnet.data.parts import settle
+from bitnet.data.shards import Encode, as_split
 from bitnet.data.tokenizer import open_tokenizer
 from workflow.scripts._cli import code_of, flags, log, parsed, run
 
@@ -51,28 +49,6 @@ def main(argv: list[str] | None = None) -> None:
         log.info("%s: %d tokens of %.1f MB in %.1f s", split, made["tokens"], size, seconds)
     write_json(output, described)
     settle(output.parent, ".bin", files)
-
-
-@dataclass(frozen=True)
-class Encode:
-    """Turn one part of a split's text into a shard, unless it is there already."""
-
-    text: Path
-    folder: Path
-    split: str
-    tokenizer: str
-    making: dict
-
-    def __call__(self, numbered: tuple[int, dict]) -> dict:
-        number, part = numbered
-        path = part_path(self.folder, self.split, number, ".bin")
-        key = {**self.making, "text": part["sha256"]}
-        shard = kept(path, key)
-        if shard is None:
-            texts = read_text_part(self.text, part)
-            shard = write_shard(texts, open_tokenizer(self.tokenizer), path)
-            keep(path, key, shard)
-        return shard
 
 
 if __name__ == "__main__":

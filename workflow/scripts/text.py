@@ -8,22 +8,13 @@ them. Interrupted, the same command goes on behind the last whole file.
 """
 
 import json
-from collections import Counter
-from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 
-from tqdm import tqdm
-
 from bitnet.common.files import write_json
-from bitnet.data.corpora import Documents, document_hash
-from bitnet.data.parts import PART_BYTES, keep, kept, part_path, settle
-from bitnet.data.text import read_text_part, write_text_part
-from workflow.scripts._cli import code_of, flags, log, parsed, run
-
-# Signs of text decoded wrongly before it came here: kept, since any byte has a token, and counted.
-GARBLED = ("\ufffd", "\u00e2\u20ac")
-DESCRIBED = ("file", "sha256", "documents", "bytes")
+from bitnet.data.corpora import Split, document_hash
+from bitnet.data.parts import settle
+from bitnet.data.text import read_text_part
+from workflow.scripts._cli import code_of, flags, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -43,76 +34,6 @@ def main(argv: list[str] | None = None) -> None:
     described["train"] = Split(folder, "train", source, key, held_out).write()
     write_json(args.output, described)
     settle(folder, ".parquet", (p["file"] for split in described.values() for p in split["parts"]))
-
-
-class Split:
-    """One split on its way from the corpus to the disk."""
-
-    def __init__(self, folder: Path, name: str, source: dict, key: dict, without=frozenset()):
-        self.folder, self.name, self.source, self.key = folder, name, source, key
-        self.without = without  # hashes of documents that are in the other split
-        self.seen: Counter = Counter()  # since the last whole part
-
-    def write(self) -> dict:
-        """Write the parts that are not there yet; returns the description of all."""
-        parts: list[dict] = []
-        while part := kept(self.path(len(parts)), self.key):
-            parts.append(part)
-        if parts:
-            log.info("%s: %d whole parts found, going on behind them", self.name, len(parts))
-        stream = Documents(self.source, self.name, parts[-1]["position"] if parts else None)
-        texts = self.capped(stream, sum(part["bytes"] for part in parts))
-        while (first := next(texts, None)) is not None:
-            path = self.path(len(parts))
-            part = write_text_part(self.one_part(chain([first], texts)), path)
-            self.seen["empty"] += stream.empty
-            stream.empty = 0
-            parts.append({**part, "position": stream.position, "seen": dict(self.seen)})
-            self.seen.clear()
-            keep(path, self.key, parts[-1])
-        self.seen["empty"] += stream.empty
-        return self.describe(parts)
-
-    def path(self, number: int) -> Path:
-        return part_path(self.folder, self.name, number, ".parquet")
-
-    def capped(self, stream: Documents, size: int) -> Iterator[str]:
-        """Documents until the split's cap in bytes, of which `size` are there already."""
-        cap, title = self.source[f"{self.name}_bytes"], f"{self.source['source']} {self.name}"
-        with tqdm(
-            total=cap, initial=size, desc=title, unit="B", unit_scale=True, disable=None
-        ) as bar:
-            texts = iter(stream)
-            while size < cap and (text := next(texts, None)) is not None:
-                if self.without and document_hash(text) in self.without:
-                    self.seen["also_held_out"] += 1
-                    continue
-                self.seen["garbled"] += any(sign in text for sign in GARBLED)
-                size += (length := len(text.encode()))
-                bar.update(length)
-                yield text
-
-    def one_part(self, texts: Iterator[str]) -> Iterator[str]:
-        """As many documents as make one part."""
-        size, enough = 0, self.source.get("part_bytes", PART_BYTES)
-        while size < enough and (text := next(texts, None)) is not None:
-            size += len(text.encode())
-            yield text
-
-    def describe(self, parts: list[dict]) -> dict:
-        """What the split holds, and what was met on the way."""
-        if not parts:
-            raise ValueError(
-                f"corpora: the {self.name} split of {self.source['source']} has no documents; "
-                "allowed: text with enough documents for both splits"
-            )
-        for part in parts:
-            self.seen.update(part["seen"])
-        totals = {key: sum(part[key] for part in parts) for key in ("documents", "bytes")}
-        names = ("empty", "also_held_out", "garbled")
-        totals |= {name: self.seen[name] for name in names}
-        log.info("%s: %s in %d parts", self.name, totals, len(parts))
-        return {**totals, "parts": [{key: part[key] for key in DESCRIBED} for part in parts]}
 
 
 if __name__ == "__main__":
