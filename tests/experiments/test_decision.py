@@ -157,6 +157,11 @@ def test_a_dry_run_of_the_sanity_experiments_trains_each_kind_of_weights_once(tm
 @pytest.mark.slow
 def test_the_quick_experiments_go_from_text_to_a_decision(tmp_path):
     project = copy_project(tmp_path)
+    script = project / "workflow/scripts/samples.py"
+    many, few = "STORIES, MOST_TOKENS = 100, 400", "STORIES, MOST_TOKENS = 20, 100"
+    text = script.read_text()
+    assert many in text
+    script.write_text(text.replace(many, few))  # of a model that has learned nothing
     said = snakemake(project, "sanity_quick", "--cores", "1", *TINY)
     results = project / "results"
     assert "# Is it broken, or is the task too hard?" in said

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from bitnet.config.load import read_project
+from tests.helpers import forked_snakemake
 
 ROOT = Path(__file__).parents[2]
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
@@ -39,6 +40,8 @@ def copy_project(to: Path) -> Path:
 
 def call(folder: Path, *arguments: str, env=None, timeout=300) -> subprocess.CompletedProcess:
     """Run a command there, whatever it comes to."""
+    if arguments[0] == SNAKEMAKE and not env and forked_snakemake.AVAILABLE:
+        return forked_snakemake.run(folder, arguments[1:], ENVIRONMENT, timeout)
     return subprocess.run(
         arguments,
         cwd=folder,

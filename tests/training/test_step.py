@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 GPU = torch.device("cuda")
 
 
-def recipe(steps=100, hidden_size=32, weights="ternary", **training) -> Recipe:
+def recipe(steps=100, hidden_size=32, layers=2, weights="ternary", **training) -> Recipe:
     protocol = {
         "steps": steps,
         "batch_size": 4,
@@ -33,13 +33,13 @@ def recipe(steps=100, hidden_size=32, weights="ternary", **training) -> Recipe:
         "stage1_weight_decay": 0.1,
         "stage2_weight_decay": 0.0,
     }
-    model = ModelConfig(50, hidden_size, 2, weights=weights)
+    model = ModelConfig(50, hidden_size, layers, weights=weights)
     return Recipe(model, TrainConfig(**protocol | training))
 
 
-def model_and_rows(dtype=torch.float64, weights="ternary", **training):
+def model_and_rows(dtype=torch.float64, **changes):
     """A model, token ids (4, 13) and a protocol."""
-    r = recipe(weights=weights, **training)
+    r = recipe(**changes)
     torch.manual_seed(0)
     ids = torch.randint(0, 50, (4, 13), generator=torch.Generator().manual_seed(1))
     return Transformer(r.model, 12).to(dtype), ids, r.training
@@ -150,9 +150,11 @@ def compiler(monkeypatch):
         yield
 
 
-def plain_and_compiled(dtype: torch.dtype) -> tuple[Step, torch.Tensor, Step, torch.Tensor]:
+def plain_and_compiled(
+    dtype: torch.dtype, layers: int
+) -> tuple[Step, torch.Tensor, Step, torch.Tensor]:
     """Two equal steps, one compiled as a single graph, and what each returned."""
-    model, rows, config = model_and_rows(dtype)
+    model, rows, config = model_and_rows(dtype, layers=layers)
     plain, compiled = Step(model, config), Step(copy.deepcopy(model), config, compiled=True)
     before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
     values = plain(rows, 1e-3, 0.0), compiled(rows, 1e-3, 0.0)
@@ -161,7 +163,7 @@ def plain_and_compiled(dtype: torch.dtype) -> tuple[Step, torch.Tensor, Step, to
 
 
 def test_a_compiled_step_has_the_gradients_of_the_step_in_float64(compiler):
-    plain, expected, compiled, values = plain_and_compiled(torch.float64)
+    plain, expected, compiled, values = plain_and_compiled(torch.float64, layers=2)
     torch.testing.assert_close(values, expected, rtol=1e-12, atol=0)
     for name, moments in plain.optimizer.moments.items():
         gradient = moments["exp_avg"]  # (1 - beta1) times it
@@ -172,7 +174,7 @@ def test_a_compiled_step_has_the_gradients_of_the_step_in_float64(compiler):
 def test_a_compiled_step_multiplies_integers_in_one_graph_too(compiler, monkeypatch):
     monkeypatch.setattr(bitlinear, "VNNI", True)
     monkeypatch.setattr(bitlinear, "INTEGERS_FROM", 0)
-    _, expected, _, values = plain_and_compiled(torch.float32)
+    _, expected, _, values = plain_and_compiled(torch.float32, layers=1)
     # A value next to the middle of two codes may be rounded either way.
     torch.testing.assert_close(values, expected, rtol=1e-2, atol=0)
 

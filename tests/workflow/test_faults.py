@@ -1,7 +1,7 @@
 """Whatever kills a training, the next plain `snakemake` finishes it, to the same bits.
 
-Real processes, killed at random moments. The default tests run two kills of a kind;
-`pytest -m faults` runs twenty.
+Real processes, killed at random moments, five kills one after the other before a run may end. The
+default tests run two such sequences (every kind of kill in both stages); `pytest -m faults` twenty.
 """
 
 import contextlib
@@ -23,24 +23,22 @@ from bitnet.common.tensors import load_tensors
 from tests.helpers.project import ENVIRONMENT, SNAKEMAKE, call, copy_project, snakemake
 
 TARGET = "results/quick/h16_wd0.csv"
+RUNS = ("h16", "h16_wd0")  # the trunk, its branch
 STEPS, EVERY = 600, 20
 TINY = (TARGET, "--cores", "1", "--configfile", "tests/tiny.yaml")
 TIMEOUT = 120  # seconds: a hang, not a slow machine
-KILLS, BY_DEFAULT = 20, 2
+SEQUENCES, BY_DEFAULT = 20, 2
 
 pytestmark = pytest.mark.slow
-kills = [
+attempts = [
     pytest.param(i, marks=[pytest.mark.faults, *([pytest.mark.often] * (i >= BY_DEFAULT))])
-    for i in range(KILLS)
+    for i in range(SEQUENCES)
 ]
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory) -> tuple[Path, bytes]:
-    """A project whose data are made and nothing trained yet, and the table it must come to.
-
-    Beside it lies `branch`, where the trunk is trained too.
-    """
+    """A project whose data are made and nothing trained yet, and the table it must come to."""
     project = copy_project(tmp_path_factory.mktemp("faults") / "project")
     tiny = project / "tests/tiny.yaml"
     quick = {"steps": STEPS, "batch_size": 2, "sequence_length": 32}
@@ -50,11 +48,8 @@ def prepared(tmp_path_factory) -> tuple[Path, bytes]:
     tiny.write_text(longer.replace("checkpoint_every: 7", f"checkpoint_every: {EVERY}"))
     snakemake(project, *TINY)
     table = (project / TARGET).read_bytes()
-    shutil.rmtree(project / "results")
-    for path in project.glob("models/quick/h16_wd0.*"):
-        path.unlink()
-    shutil.copytree(project, project.with_name("branch"))
-    shutil.rmtree(project / "models")
+    for made in ("results", "models"):
+        shutil.rmtree(project / made)
     return project, table
 
 
@@ -83,6 +78,7 @@ def wait_for(what: Callable[[], object], running: subprocess.Popen) -> object:
         if found := what():
             return found
         assert running.poll() is None, "the pipeline ended too early"
+        time.sleep(0.005)
     raise AssertionError("it did not happen in time")
 
 
@@ -126,41 +122,70 @@ def kill_snakemake(running: subprocess.Popen, _) -> None:
 def kill_while_saving(running: subprocess.Popen, victim: psutil.Process) -> None:
     """kill -9 with a checkpoint half written."""
     project = Path(victim.cwd())
-    while True:
-        wait_for(lambda: half_written(project), running)
-        victim.suspend()
-        if half_written(project):
-            victim.kill()
-            return
+    victim.suspend()
+    while not half_written(project):  # looked at while it stands: a busy machine hides no moment
         victim.resume()
+        assert running.poll() is None, "the pipeline ended too early"
+        time.sleep(0.002)
+        victim.suspend()
+    victim.kill()
 
 
 KINDS = [interrupt, terminate, kill_trainer, kill_snakemake, kill_while_saving]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize("attempt", kills)
-def test_after_any_kill_the_next_snakemake_ends_in_the_same_bits(prepared, tmp_path, kind, attempt):
-    trunk, table = prepared
-    stage, late = ("project", "branch")[attempt % 2], attempt % 4 < 2
-    project = Path(shutil.copytree(trunk.with_name(stage), tmp_path / "project"))
-    moment = random.Random(f"{kind.__name__} {attempt}")
+def kills_of(attempt: int) -> list[tuple[str, Callable]]:
+    """Kills, one after the other: of which run, how. An orphan ends its run: that comes last.
+
+    Two attempts together have every kind in the trunk and in the branch.
+    """
+    chance, halves = random.Random(attempt // 2), [KINDS[:3], KINDS[3:]]
+    drawn = [chance.sample(half, len(half)) for half in halves[:: (-1) ** attempt]]
+    ordered = [sorted(half, key=lambda kind: kind is kill_snakemake) for half in drawn]
+    return [(run, kind) for run, half in zip(RUNS, ordered, strict=True) for kind in half]
+
+
+def kill(project: Path, run: str, kind: Callable, late: bool, pause: float) -> tuple | None:
+    """Start the pipeline, kill it `pause` seconds later; whose checkpoint it leaves, of which step.
+
+    late: that many seconds after a checkpoint of that run.
+    """
+    state = project / f"models/quick/{run}.state"
+    before = state.stat().st_mtime_ns if state.exists() else None
     running = start(project)
-    if late:  # else at any time, even before the first checkpoint
-        wait_for(lambda: state_of(project), running)
+    if late:
+        wait_for(lambda: state.exists() and state.stat().st_mtime_ns != before, running)
     victim = wait_for(lambda: trainer(running), running)
-    time.sleep(moment.uniform(0, 1))
+    time.sleep(pause)
     with contextlib.suppress(psutil.NoSuchProcess):
         kind(running, victim)
     running.wait(TIMEOUT)
-    saved, log = None, None
-    if kind is not kill_snakemake and (state := state_of(project)):
-        saved = int(load_tensors(state)[0]["step"])
-        log = project / f"logs/quick/{state.stem}.train.log"
-    snakemake(project, *TINY)
-    assert (project / TARGET).read_bytes() == table
+    if kind is kill_snakemake:
+        return None  # its trainer goes on
+    psutil.wait_procs([victim], TIMEOUT)
+    found = state_of(project)
+    return found and (found.stem, int(load_tensors(found)[0]["step"]))
+
+
+def assert_resumed(project: Path, saved: tuple[str, int] | None, must: bool) -> None:
+    """A run went on from its checkpoint, if it had got to that at all, as it `must`."""
     if saved:
-        assert int(re.search(r"resumed at step (\d+)", log.read_text())[1]) == saved
+        run, step = saved
+        log = project / f"logs/quick/{run}.train.log"
+        found = re.search(r"resumed at step (\d+)", log.read_text() if log.exists() else "")
+        assert int(found[1]) == step if found else not must
+
+
+@pytest.mark.parametrize("attempt", attempts)
+def test_after_any_kills_the_next_snakemake_ends_in_the_same_bits(prepared, project, attempt):
+    chance, late, saved = random.Random(f"moments {attempt}"), attempt % 4 < 2, None
+    for run, kind in kills_of(attempt):
+        left = kill(project, run, kind, late, chance.uniform(0, 0.2 if late else 2))
+        assert_resumed(project, saved, must=late)
+        saved = left
+    snakemake(project, *TINY)
+    assert_resumed(project, saved, must=True)
+    assert (project / TARGET).read_bytes() == prepared[1]
     left = {path.suffix for path in project.glob("models/**/*") if path.is_file()}
     assert left == {".safetensors", ".lock"}, left  # no state, nothing half written
 
@@ -224,10 +249,6 @@ def mounted(folder: Path, *options: str) -> Iterator[None]:
         call(folder.parent, "umount", "-l", str(folder))
 
 
-def errors(output: str) -> list[str]:
-    return [line for line in output.splitlines() if line.startswith("error: ")]
-
-
 def test_a_full_disk_ends_in_one_line_with_the_last_checkpoint_intact(project, prepared):
     with mounted(project / "models", "-t", "tmpfs", "-o", "size=4m", "tmpfs"):
         running = start(project)
@@ -239,7 +260,8 @@ def test_a_full_disk_ends_in_one_line_with_the_last_checkpoint_intact(project, p
                 file.write(bytes(1024))
         assert running.wait(TIMEOUT) != 0
         output = (project / "output.log").read_text()
-        assert len(errors(output)) == 1 and "No space left" in errors(output)[0], output
+        [line] = [line for line in output.splitlines() if line.startswith("error: ")]
+        assert "No space left" in line, output
         assert "Traceback" not in output
         saved = int(load_tensors(state)[0]["step"])
         filler.unlink()
@@ -262,15 +284,17 @@ def test_a_folder_that_cannot_be_written_is_named_before_anything_runs(project, 
 def test_trainings_at_once_on_one_device_and_on_two_give_the_bits_of_one_after_the_other(
     prepared, tmp_path
 ):
-    tables = []
+    found = []
     for name, more in (("one", 1), ("four", 4)):
         project = Path(shutil.copytree(prepared[0], tmp_path / name))
         tiny = project / "tests/tiny.yaml"
         devices = {1: "cpu", 4: "cpu,cpu"}[more]
         short = tiny.read_text().replace(f'"steps": {STEPS}', '"steps": 100')
         tiny.write_text(short.replace("  gpu: 0", f"  gpu: 1\n  device: {devices}"))
-        runs = [f"results/quick/h16_wd0{optimizer}.csv" for optimizer in ("", "_adamw")]
+        trunks = [f"models/quick/h16{optimizer}.safetensors" for optimizer in ("", "_adamw")]
         limits = ("--cores", str(more), "--resources", f"gpu={more}")
-        snakemake(project, *runs, "--configfile", "tests/tiny.yaml", *limits)
-        tables.append([(project / run).read_bytes() for run in runs])
-    assert tables[0] == tables[1]
+        snakemake(project, *trunks, "--configfile", "tests/tiny.yaml", *limits)
+        seen = [trunk.replace(".safe", ".observations.safe") for trunk in trunks]
+        arrays = [load_tensors(project / path)[0] for path in (*trunks, *seen)]
+        found.append([{name: a.tobytes() for name, a in one.items()} for one in arrays])
+    assert found[0] == found[1]
