@@ -20,8 +20,11 @@ class CudaGraph:
     another key starts over. What cannot be captured goes on as it is, and a line says so.
     """
 
-    def __init__(self, compute: Callable[[torch.Tensor], torch.Tensor]):
-        self.compute = compute
+    def __init__(
+        self, compute: Callable[[torch.Tensor], torch.Tensor], forget: Callable[[], None]
+    ):
+        """forget: drops what an aborted capture of `compute` leaves behind, its gradients."""
+        self.compute, self.forget = compute, forget
         self.stream = torch.cuda.Stream()
         self.graph: torch.cuda.CUDAGraph | None = None
         self.key: object = None
@@ -40,6 +43,7 @@ class CudaGraph:
             except RuntimeError as error:
                 log.warning("no CUDA graph, steps run kernel by kernel: %s", error)
                 self.refused = True
+                self.forget()  # else the next step would add to gradients that were never computed
                 return self.eager(rows)
         self.rows.copy_(rows)
         self.graph.replay()

@@ -14,6 +14,9 @@ from filelock import FileLock, Timeout
 from bitnet.common.errors import refuse
 from bitnet.training.distributed import Ranks
 
+SLOTS = 64  # trainings that are counted on one device; more than fit its memory
+# What cuBLAS, cuDNN and torch's CPU allocator say; "illegal memory access" is another fault.
+NO_MEMORY = r"out of memory|can't allocate memory|ALLOC_FAILED"
 ALLOWED = "auto, or devices with commas between them: cpu, cuda, cuda:1, ..."
 
 
@@ -24,9 +27,10 @@ def claim(
     """Give a training one of some devices: of several it takes a free one, by lock.
 
     names: "auto" (every CUDA device that is to be seen, else the CPU) or a list like
-    "cuda:0,cuda:1". On a CPU sums, and so bits, depend on `threads`; they are set here, and so is
-    what makes a GPU repeat its bits. Each of several processes takes a GPU of its own. ValueError
-    for a device that is not there.
+    "cuda:0,cuda:1". Where there are more trainings than devices, each gets equally many. Each of
+    several processes takes a GPU of its own. On a CPU sums, and so bits, depend on `threads`; they
+    are set here, and so is what makes a GPU repeat its bits. ValueError for a device that is not
+    there.
     """
     devices = _devices(names)
     ranks = ranks or Ranks()
@@ -57,8 +61,10 @@ def _devices(names: str) -> list[torch.device]:
         if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
             raise refuse("device", name, ALLOWED)
         device = torch.device(name)
-        if device.type == "cuda" and (device.index or 0) >= count:
-            raise refuse("device", name, f"cpu: {count} CUDA devices are to be seen here")
+        if device.type == "cuda":  # which means the first one, where it has no number
+            device = torch.device("cuda", device.index or 0)
+            if device.index >= count:
+                raise refuse("device", name, f"cpu: {count} CUDA devices are to be seen here")
         devices.append(device)
     return devices
 
@@ -66,16 +72,34 @@ def _devices(names: str) -> list[torch.device]:
 def _free(
     places: list[tuple[int, torch.device]], ranks: Ranks
 ) -> tuple[FileLock | None, torch.device]:
-    """A device that no other training has locked; the first, shared, where all are."""
+    """The device that fewest other trainings have locked; the first where all slots are taken.
+
+    A device has SLOTS locks, one for each training on it: the first slot of every device is tried
+    before any second one.
+    """
     own = places[ranks.rank :: ranks.count] or places  # no two processes look at the same GPU
-    for place, device in own if len(places) > 1 else []:
-        name = f"bitnet-{os.getuid()}-{place}-{str(device).replace(':', '')}.lock"
-        lock = FileLock(Path(tempfile.gettempdir()) / name)
-        try:
-            return lock.acquire(timeout=0).lock, device
-        except Timeout:
-            continue
+    for slot in range(SLOTS if len(places) > 1 else 0):
+        for place, device in own:
+            name = f"bitnet-{os.getuid()}-{place}-{_identity(device)}-{slot}.lock"
+            lock = FileLock(Path(tempfile.gettempdir()) / name)
+            try:
+                return lock.acquire(timeout=0).lock, device
+            except Timeout:
+                continue
     return None, own[0][1]
+
+
+def _identity(device: torch.device) -> str:
+    """What a device is locked by: a GPU by its UUID, since its number may be another elsewhere."""
+    if device.type != "cuda":
+        return device.type
+    return str(torch.cuda.get_device_properties(device).uuid)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, of a GPU or of the machine."""
+    known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return known or re.search(NO_MEMORY, str(error), re.IGNORECASE) is not None
 
 
 def peak_memory(device: torch.device) -> int:

@@ -56,7 +56,8 @@ class Step:
         if captured and ranks.count > 1:
             captured = False
             log.warning("no CUDA graph of a step that %d processes share", ranks.count)
-        self.run = CudaGraph(self.compute) if captured else lambda rows, key: self.compute(rows)
+        graph = CudaGraph(self.compute, self.forget) if captured else None
+        self.run = graph or (lambda rows, key: self.compute(rows))
 
     def __call__(self, rows: torch.Tensor, lr: float, weight_decay: float) -> torch.Tensor:
         """Train on token ids (B, T + 1); returns the values of `MEANS` (5,)."""
@@ -76,6 +77,11 @@ class Step:
         clip_grads_with_norm_(self.model.parameters(), c.gradient_clip, norm)
         self.optimizer.step()
         return torch.stack([loss, norm, *norms])
+
+    def forget(self) -> None:
+        """Drop the gradients of all parameters."""
+        for parameter in self.model.parameters():
+            parameter.grad = None
 
     def gradients(self, rows: torch.Tensor, last: bool) -> torch.Tensor:
         """Add the gradients of a micro-batch; returns its part of the batch's loss."""

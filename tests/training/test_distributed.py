@@ -16,7 +16,6 @@ import torch.multiprocessing as mp
 from bitnet.common.tensors import load_tensors
 from bitnet.config.recipe import ModelConfig, Recipe, TrainConfig
 from bitnet.model.transformer import Transformer
-from bitnet.training.device import claim
 from bitnet.training.distributed import Ranks, joined
 from bitnet.training.step import Step
 from tests.conftest import DataSet
@@ -158,22 +157,6 @@ def test_a_batch_that_cannot_be_shared_is_refused_in_one_line(stories_data, tmp_
     line = "error: batch_size is 4; allowed: a multiple of processes x accumulate = 2 x 4"
     assert done.returncode != 0 and said == [line]
     assert [file.suffix for file in tmp_path.iterdir()] == [".log"]
-
-
-def test_each_process_takes_a_gpu_of_its_own(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
-    taken = []
-    for rank in (0, 1):
-        with claim("auto", 1, ranks=Ranks(rank, 2)) as device:
-            taken.append(device.index)
-    assert len(set(taken)) == 2
-    with (
-        pytest.raises(ValueError, match="processes is 5; allowed: at most 4"),
-        claim("auto", 1, ranks=Ranks(0, 5)),
-    ):
-        pass
 
 
 def test_a_recipe_says_that_its_micro_batches_do_not_come_out_even():

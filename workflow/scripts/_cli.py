@@ -25,9 +25,11 @@ def run(main: Callable[[], None]) -> None:
         sys.exit("interrupted; run again and it goes on")
     except Exception as error:
         line = f"{ERROR} {' '.join(str(error).split())}"
+        if not isinstance(error, ValueError | OSError):  # a fault of the code
+            log.exception("with all that it takes to find it:")
+            log.error(line)
+            raise
         log.error(line)
-        if not isinstance(error, ValueError | OSError):
-            raise  # a fault of the code: with all that it takes to find it
         sys.exit(line)
 
 

@@ -34,7 +34,7 @@ from bitnet.data.dataloader import open_shard
 from bitnet.model.checkpoint import load_state, save_state, save_weights
 from bitnet.monitoring.instruments import Instruments, tokenizer_of
 from bitnet.monitoring.progress import DIVERGED, FINISHED, reporter
-from bitnet.training.device import claim, describe
+from bitnet.training.device import claim, describe, is_out_of_memory
 from bitnet.training.distributed import Ranks, joined, launched
 from bitnet.training.step import compiles
 from bitnet.training.trainer import Trainer, train
@@ -72,9 +72,10 @@ def main(argv: list[str] | None = None) -> None:
     ):
         try:
             train_one(args, recipe, device, ranks)
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and "memory" not in str(error):
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
                 raise
+            log.error("out of memory", exc_info=True)
             raise ValueError(
                 f"out of memory on {describe(device)}; lower batch_size, sequence_length or "
                 "hidden_size, or raise accumulate"
