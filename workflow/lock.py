@@ -1,4 +1,4 @@
-"""Locks that a killed Snakemake left behind are removed where it is certain that it is gone.
+"""Removal of the locks that a killed Snakemake left behind, where it is certainly gone.
 
 Snakemake's own lock is a list of files in `.snakemake/locks`, which nobody deletes after a
 `kill -9`; it asks for `--unlock`. Beside it, every Snakemake holds a shared lock of the kernel's,

@@ -1,4 +1,4 @@
-"""Tests that decide the original reports' claims, each on one study's runs.
+"""Criteria of the original reports' claims: one function a claim, applied to one study's runs.
 
 Each returns None where the study has not the runs; else whether the claim holds (None: undecided),
 the figure in words, and the number of seeds.
@@ -22,6 +22,7 @@ Found = tuple[bool | None, str, int]
 
 
 def collapse_in_stage_1(e: Evidence) -> Found | None:
+    """Most trunks are collapsed at the switch."""
     trunks = e.trunks()
     if trunks.empty:
         return None
@@ -30,6 +31,7 @@ def collapse_in_stage_1(e: Evidence) -> Found | None:
 
 
 def loss_falls_meanwhile(e: Evidence) -> Found | None:
+    """In most trunks ValLoss and distinct predictions are lower at the switch than at step 0."""
     trunks = e.trunks()
     if trunks.empty:
         return None
@@ -45,6 +47,10 @@ def loss_falls_meanwhile(e: Evidence) -> Found | None:
 
 
 def reduced_rate_recovers(e: Evidence) -> Found | None:
+    """Most trunks with the lower peak LR nearest to 5e-4 are diverse or recovering at the switch.
+
+    Undecided where the headline's own trunks had not collapsed.
+    """
     base = e.trunks()
     lower = {label: c for label, c in e.neighbours().items() if "PeakLR" in c}
     own = _own_rate(e)
@@ -90,6 +96,10 @@ def variant(prefix: str, worse: bool) -> Callable[[Evidence], Found | None]:
 
 
 def only_the_rate_matters(e: Evidence) -> Found | None:
+    """Of all single changes of the protocol only another learning rate avoids the collapse.
+
+    False if any other change does, undecided if none does or nothing had collapsed.
+    """
     base, others = e.trunks(), e.neighbours()
     if base.empty or not others:
         return None
@@ -110,6 +120,7 @@ def only_the_rate_matters(e: Evidence) -> Found | None:
 
 
 def decay_fixes(e: Evidence) -> Found | None:
+    """The headline cell's outcome is `fixed`; undecided where the verdict is."""
     row = e.cells[e.cells["Headline"]]
     if row.empty:
         return None
@@ -123,6 +134,7 @@ def _fixed(row: pd.Series) -> Found:
 
 
 def at_every_size(e: Evidence) -> Found | None:
+    """The outcome is `fixed` at every hidden size of the headline's point; needs two sizes."""
     wanted = {key: value for key, value in e.headline.items() if key != "HiddenSize"}
     rows = e.cells
     for column, value in wanted.items():
@@ -136,6 +148,7 @@ def at_every_size(e: Evidence) -> Found | None:
 
 
 def larger_models_avoid_it(e: Evidence) -> Found | None:
+    """Scaling outcome A (larger models avoid the collapse) holds, B does not, C is undecided."""
     found = scaling(e.cells)
     for column, value in e.headline.items():
         if column in found:
@@ -151,6 +164,7 @@ def larger_models_avoid_it(e: Evidence) -> Found | None:
 
 
 def can_be_diverse(e: Evidence) -> Found | None:
+    """At least one kind of ternary run ends diverse in most seeds."""
     ternary = e.runs[(e.runs["Weights"] == "ternary")]
     if ternary.empty:
         return None
@@ -161,6 +175,10 @@ def can_be_diverse(e: Evidence) -> Found | None:
 
 
 def loss_is_not_the_issue(e: Evidence) -> Found | None:
+    """Collapsed controls and diverse treated runs end at equal ValLoss (TOST, nats).
+
+    None where the arms are not so; False where the controls' loss is higher beyond the bound.
+    """
     collapsed, diverse = e.arm("control"), e.arm("treatment")
     if not (most(collapsed["State"], "collapsed") and most(diverse["State"], "diverse")):
         return None
@@ -173,6 +191,7 @@ def loss_is_not_the_issue(e: Evidence) -> Found | None:
 
 
 def something_is_fixable(e: Evidence) -> Found | None:
+    """At least one kind of ternary run with collapsed trunks ends diverse in most seeds."""
     sick = e.runs[(e.runs["Weights"] == "ternary") & (e.runs["TrunkState"] == "collapsed")]
     if sick.empty:
         return None
@@ -184,6 +203,7 @@ def something_is_fixable(e: Evidence) -> Found | None:
 
 
 def dynamics_not_architecture(e: Evidence) -> Found | None:
+    """Ternary and twin trunks collapse, ternary ones under AdamW do not."""
     own, twin, other = e.trunks(), e.trunks(Weights="full_precision"), e.trunks(Optimizer="adamw")
     if own.empty or twin.empty or other.empty:
         return None
@@ -197,6 +217,7 @@ def dynamics_not_architecture(e: Evidence) -> Found | None:
 
 
 def larger_models_need_lower_rates(e: Evidence) -> Found | None:
+    """The highest peak LR whose trunks do not collapse is lower at the largest size."""
     sizes = sorted(e.runs["HiddenSize"].unique())
     highest: dict[int, float] = {}
     for size in sizes:
@@ -229,6 +250,7 @@ def control(arm: str, collapsed: bool, **changes) -> Callable[[Evidence], Found 
 
 
 def counts_fall_from_20_to_2(e: Evidence) -> Found | None:
+    """Unique20 is above 15 at step 0 and under 4 at the switch; needs a vocabulary of 30,000."""
     trunks = e.trunks()
     if trunks.empty or e.rows["VocabSize"].iloc[0] < LEGACY_VOCABULARY:
         return None
@@ -238,6 +260,7 @@ def counts_fall_from_20_to_2(e: Evidence) -> Found | None:
 
 
 def loss_stays_near_ln_v(e: Evidence) -> Found | None:
+    """The training loss at the switch lies within a tenth of ln V; needs a vocabulary of 30,000."""
     vocabulary, trunks = e.rows["VocabSize"].iloc[0], e.trunks()
     if trunks.empty or vocabulary < LEGACY_VOCABULARY:
         return None

@@ -1,4 +1,4 @@
-"""One study's runs as claims are decided on: a line a run, and the questions asked of them.
+"""Evidence for a claim: one study's runs, a line a run, and the selections that criteria need.
 
 The unit is a seed, as in the verdict. `trunk` values are means of the last evaluations up to the
 switch, `end` values of the last evaluations of an arm.

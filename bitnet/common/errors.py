@@ -1,4 +1,4 @@
-"""Complaints about values, in one form: what it is, and what is allowed."""
+"""Error messages in one form: key, value, and what is allowed."""
 
 from collections.abc import Iterable
 

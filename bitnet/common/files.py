@@ -1,4 +1,4 @@
-"""Files and folders that are whole or absent, and JSON that knows when it was changed.
+"""Files and folders that are written whole or not at all, and JSON with a checksum.
 
 What is written lies beside its place and is renamed into it when done. JSON carries a
 checksum of its own content, so that a flipped byte is found before a wrong number is used.

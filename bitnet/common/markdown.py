@@ -1,4 +1,4 @@
-"""Text that reads well raw in a terminal and rendered as markdown: tables, bullets, numbers."""
+"""Markdown that is readable in a terminal too: tables, bullets, filled text, numbers."""
 
 import math
 import textwrap

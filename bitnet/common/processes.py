@@ -1,4 +1,4 @@
-"""The same work on many items in several processes, in order, and no process left behind."""
+"""A process pool: one function over many items, results in order, no process left behind."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""What a training will cost, by arithmetic, before anything starts: time, tokens, memory."""
+"""Cost of a training by arithmetic, before anything starts: time, tokens, memory."""
 
 import math
 from collections.abc import Mapping, Sequence

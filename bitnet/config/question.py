@@ -1,4 +1,4 @@
-"""What a study asks: two arms that are compared, by which metric, and the cell that answers.
+"""The question of a study: two arms, the metric that compares them, the cell that answers.
 
 Arms of Stage-2 weight decay branch from one trunk a seed. Arms of any other axis share only their
 seed, so there the control's final state, not the state at the switch, tells whether there was a

@@ -1,4 +1,4 @@
-"""The numbers that runs are judged by: blocks of config.yaml, fixed before the runs."""
+"""Thresholds of the verdict and limits of the anomaly rules: blocks of config.yaml."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The whole config checked: refused in one line with the key, its value and what is allowed.
+"""Validation of the whole config: a wrong value is one line with key, value, what is allowed.
 
 The schema says what each key may be; here is also what keys must be to each other. Free of torch.
 """

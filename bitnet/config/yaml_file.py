@@ -1,4 +1,4 @@
-"""Strict YAML: a file's values and the line of each, without what YAML quietly takes for another.
+"""Strict YAML: a file's values and the line of each; YAML's silent conversions are refused.
 
 A key that stands twice (the last one would win), 010 (octal) or 1:30 (base 60) are refused, as are
 tags, keys that are no text, aliases and merge keys. Free of torch.

@@ -1,4 +1,4 @@
-"""The arithmetic corpus: problems like `12-7=5`, and which of them no training may see.
+"""The arithmetic corpus: problems like `12-7=5`, and the pairs of operands that are held out.
 
 Operands are whole numbers from 0, division is whole (`20÷6=3`, never by 0), results may be
 negative. A pair of operands is held out as a whole: in either order, with every operator. So a

@@ -210,6 +210,7 @@ class Split:
         return self.describe(parts)
 
     def path(self, number: int) -> Path:
+        """File of the part of this number."""
         return part_path(self.folder, self.name, number, ".parquet")
 
     def capped(self, stream: Documents, size: int) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Shards read by memory map as one array, and the batches of a training.
+"""Data loader: token shards as one memory-mapped array, and the batches of a training.
 
 A batch depends only on (seed, step): whoever asks for a step gets the same windows, whatever
 was trained before it.

@@ -1,4 +1,4 @@
-"""SentencePiece tokenizers in use: text to token ids and back."""
+"""SentencePiece tokenizers: text to token ids and back."""
 
 from collections.abc import Iterable
 from pathlib import Path

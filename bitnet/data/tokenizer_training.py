@@ -1,4 +1,4 @@
-"""SentencePiece models made for a study: BPE, single characters, or Mistral's as it is.
+"""Training of SentencePiece tokenizers: BPE, single characters, or Mistral's as it is.
 
 The flags are those with which transformers and llama.cpp later split text into the same
 tokens: BPE, byte fallback, no normalisation, no dummy prefix, unk 0, bos 1, eos 2. A model of

@@ -1,4 +1,4 @@
-"""Losses that a model's is compared with: unigram, bigram and trigram, and the best possible one.
+"""Baselines of the loss: unigram, bigram and trigram models, and the best possible loss.
 
 Counts of an order are interpolated with the order below: P(w | context) = (count + K P_lower(w))
 / (total + K), where K is the number of different tokens seen after the context (Witten & Bell

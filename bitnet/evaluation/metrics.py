@@ -1,4 +1,4 @@
-"""What training recorded raw at the probe, turned into the metrics of a run's CSV.
+"""Metrics of a run's CSV, computed from what training recorded at the probe.
 
 Every metric is a function of recorded observations, so changing one never retrains anything. The
 counts mean little without N, the number of probe positions: the same healthy model shows 9 to 14

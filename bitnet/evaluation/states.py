@@ -1,4 +1,4 @@
-"""What the metrics say of one run: the rule written down before the runs.
+"""State of one run (collapsed, diverse, ...): a rule written down before the runs.
 
 Counts of distinct predictions alone mislead (a dozen predictions at the unigram's loss are no
 recovery, an untrained model with tied embeddings repeats its input and looks diverse), so a state

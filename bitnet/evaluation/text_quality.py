@@ -1,4 +1,4 @@
-"""Generated text in numbers: variety, repetition, and what of it was copied from training.
+"""Quality of generated text in numbers: variety, repetition, share copied from training text.
 
 All are over words and marks as `words` splits them, so they do not depend on the tokenizer.
 Each needs its N beside it: distinct-2 falls as texts grow.

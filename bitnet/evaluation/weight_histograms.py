@@ -1,4 +1,4 @@
-"""Where the latent weights of a trained model lie, and which ternary value each stands for.
+"""Histograms of latent weights, and the ternary value that each bin rounds to.
 
 Read from saved arrays, free of torch: relative weights w / mean|w| of each matrix, counted in bins.
 Source of the rounding: `bitnet.model.quantization`, Ma et al. 2024, section 2.

@@ -1,4 +1,4 @@
-"""The decision table of the two sanity experiments: what their outcomes together say to do next.
+"""Decision table of the two sanity experiments: what their outcomes mean and what to do next.
 
 It is that of the notes that began this, and the twins refine it: what fails in full precision too
 is not about ternary weights.

@@ -1,4 +1,4 @@
-"""The pilot of a long training: its report, and whether the rest may start. Free of torch."""
+"""Report on the pilot of a long training: go or no-go. Free of torch."""
 
 from bitnet.common.markdown import bullets, fill
 from bitnet.config.budget import spell_duration

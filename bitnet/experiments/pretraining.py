@@ -1,4 +1,4 @@
-"""A pretraining told: losses beside count models, what it wrote, what was odd. Free of torch."""
+"""Report on a pretraining: losses beside count models, samples, anomalies. Free of torch."""
 
 import math
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""When a training failed, by rule instead of by eye, and whether a sanity experiment passes.
+"""Pass or fail of a sanity experiment: rules for losses and texts, written before the runs.
 
 Thresholds were written down before the runs they judge: a loss above 5 is the original notes'
 sign; the others are far from what held-out text shows of itself. An experiment passes where

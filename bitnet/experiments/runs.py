@@ -1,4 +1,4 @@
-"""What the sanity experiments measure of one run: answers to arithmetic, or samples of stories.
+"""Measurements of one run in a sanity experiment: answers to arithmetic, or sampled stories.
 
 The scripts `answers` and `samples` write these as JSON; the reports read them.
 """

@@ -1,4 +1,4 @@
-"""What drawn stories come to: quality of text, and sentences that the story grammar can have made.
+"""Quality of sampled stories: text statistics, and sentences that the story grammar can make.
 
 texts below: by part (held-out text, untrained, at the end, ...), each {"text", "ended"}: a text,
 and whether its end was reached.

@@ -1,4 +1,4 @@
-"""The formats that a trained model is exported to, and which model each of them can hold.
+"""Export formats, and which model each of them can hold.
 
 Free of torch: the pipeline refuses a wrong pair before anything is trained.
 """

@@ -1,4 +1,4 @@
-"""A model as one GGUF file, which llama.cpp runs: architecture llama, ternary weights as TQ2_0."""
+"""Export to a GGUF file for llama.cpp: architecture llama, ternary weights as TQ2_0."""
 
 import json
 from pathlib import Path

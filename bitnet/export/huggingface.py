@@ -1,4 +1,4 @@
-"""A model as a folder that transformers loads: a Llama, its BitLinear layers packed or dense."""
+"""Export to a transformers folder: a Llama whose BitLinear layers are packed or dense."""
 
 import json
 from collections.abc import Mapping

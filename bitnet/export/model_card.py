@@ -1,4 +1,4 @@
-"""The model card of an exported model: what it is, how good, how made, how to run it."""
+"""Model card of an exported model: what it is, its metrics, its origin, how to run it."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""One trained model in several runtimes: the same tokens read, a text gone on with, both timed.
+"""Runtimes for one trained model: reading the same tokens, continuing a text, both timed.
 
 Timed on one thread, in processor time, which other programs do not stretch. Whoever wants a
 runtime's peak memory measures it in a process of its own: so this is free of torch, which
@@ -54,11 +54,13 @@ class LlamaCpp(Runtime):
         self.model = Llama(str(path), n_ctx=length, logits_all=True, verbose=False, **one)
 
     def logits(self, ids: list[int]) -> np.ndarray:
+        """Logits (T, vocab_size) in float32, from an empty cache."""
         self.model.reset()
         self.model.eval(ids)
         return np.array(self.model.scores[: len(ids)])
 
     def write(self, ids: list[int], count: int) -> list[int]:
+        """Greedy tokens, one `eval` each."""
         text = list(ids)
         self.model.reset()
         self.model.eval(text)

@@ -1,4 +1,4 @@
-"""A SentencePiece BPE model as the files that transformers reads, and as lists for a GGUF file.
+"""Export of a SentencePiece BPE tokenizer: files for transformers, lists for a GGUF file.
 
 Unigram models, normalisers and a dummy prefix would be split into other tokens there, silently.
 So every export is tried: a tokenizer whose pieces `tokenizers` splits otherwise is refused.

@@ -1,4 +1,4 @@
-"""The runtimes that are made of torch: this project's own, and transformers."""
+"""Runtimes made of torch: this project's own, and transformers."""
 
 from pathlib import Path
 
@@ -21,9 +21,11 @@ class Ours(Runtime):
 
     @torch.inference_mode()
     def logits(self, ids: list[int]) -> np.ndarray:
+        """Logits (T, vocab_size) of the training layers in float32."""
         return self.model(torch.tensor([ids]))[0].numpy()
 
     def write(self, ids: list[int], count: int) -> list[int]:
+        """Greedy tokens with quantised weights and a key-value cache."""
         return complete(self.frozen, torch.tensor([ids]), Sampling(), count, [])[0]
 
 
@@ -38,10 +40,12 @@ class Transformers(Runtime):
 
     @torch.inference_mode()
     def logits(self, ids: list[int]) -> np.ndarray:
+        """Logits (T, vocab_size), converted to float32."""
         return self.model(torch.tensor([ids])).logits[0].float().numpy()
 
     @torch.inference_mode()
     def write(self, ids: list[int], count: int) -> list[int]:
+        """Greedy tokens by transformers' `generate`."""
         begun = torch.tensor([ids])
         out = self.model.generate(
             begun,

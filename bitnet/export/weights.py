@@ -1,4 +1,4 @@
-"""A trained model as other software names it: transformers' Llama, its ternary weights frozen.
+"""Weights of a trained model under the names of transformers' Llama, ternary ones frozen.
 
 Training keeps float32 latent weights and quantises them anew at each step. Here that is done once:
 codes, and one scale a matrix (its mean taken in float64), are what every format is made of.

@@ -1,4 +1,4 @@
-"""Curves over the steps: a column of the table for the trunk and its arms, seeds and their mean.
+"""Curves over the steps: one column of the table, trunk and arms, seeds and their mean.
 
 Colour tells the arms apart; full-precision twins are dashed; the trunk, which the arms share, is
 drawn once. Seeds are thin, their mean (of logarithms on a log axis) is thick. As in the verdict, a

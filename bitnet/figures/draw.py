@@ -1,4 +1,4 @@
-"""The figures of a study: pure functions from one table (all runs' CSVs together) to a figure.
+"""Figures of a study: functions from one table (the CSVs of all runs together) to a figure.
 
 figure = draw("loss", rows, Thresholds(), "wd_fix")
 style.save(figure, "loss.svg", "svg")

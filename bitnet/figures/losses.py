@@ -1,4 +1,4 @@
-"""Figures of the sanity experiments: losses over the steps, and where latent weights lie."""
+"""Figures of the sanity experiments: losses over the steps, histograms of latent weights."""
 
 from collections.abc import Mapping
 

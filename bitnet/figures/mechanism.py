@@ -1,4 +1,4 @@
-"""Why coupled L2 collapses a model: what its weights and gradients do, twins side by side.
+"""Figure of the mechanism: weights and gradients under coupled L2, ternary beside its twin.
 
 A column of panels is an optimizer and its Weights, a row a quantity over the steps. Coupled L2 adds
 WD x weight to the gradient that Adam then normalises, so all it does hangs on the ratio WD x norm /

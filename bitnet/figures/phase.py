@@ -1,4 +1,4 @@
-"""Where in the plane of PeakLR and Stage1WD a model collapses: heat maps of states.
+"""Phase diagram: heat maps of states in the plane of PeakLR and Stage1WD.
 
 A row of panels is a HiddenSize, an Optimizer and Weights; its columns are the switch and the end
 with each arm. A cell's colour is the commonest state of its seeds (where there are several,

@@ -1,4 +1,4 @@
-"""The rows of a study as its figures read them: checked, in order, and what they stand beside."""
+"""Preparation of a study's table for plotting: checked, sorted, with the columns figures need."""
 
 import math
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Is collapse a matter of size? Distinct predictions at the switch and at the end, by HiddenSize.
+"""Scaling figure: distinct predictions at the switch and at the end, by HiddenSize.
 
 A panel is an optimizer. Values are means of the last evaluations; a dot is a seed, a line joins
 their geometric means, and a marker's shape says the commonest state. Shown are the runs of the

@@ -1,4 +1,4 @@
-"""How every figure looks: type, colours, the page around its panels, files that repeat exactly.
+"""Style of all figures: fonts, colours, margins, files that repeat byte by byte.
 
 Colours are those of Okabe & Ito (2008), which colour-blind readers tell apart. An arm keeps its
 colour in every figure of every study.

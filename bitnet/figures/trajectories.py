@@ -1,4 +1,4 @@
-"""One quantity over the steps: distinct predictions, validation loss, prediction diversity ratio.
+"""Trajectories: one quantity over the steps (distinct predictions, validation loss, PDR).
 
 Where every point (HiddenSize, PeakLR, Stage1WD, Variant) was run with every optimizer, a point is a
 column of panels and an optimizer a row. Otherwise a panel a point and optimizer, its title naming

@@ -1,4 +1,4 @@
-"""What a trained model answers to held-out arithmetic, and what it writes behind prompts."""
+"""Completions by a trained model: answers to held-out arithmetic, texts behind prompts."""
 
 from collections.abc import Sequence
 

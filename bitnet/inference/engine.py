@@ -1,4 +1,4 @@
-"""A trained model for reading and writing text: weights quantised once, keys and values kept.
+"""Inference engine: weights quantised once, a key-value cache, integer products on a CPU.
 
 Training quantises every latent weight in every forward pass and attends over whole windows. Here
 the ternary codes are made once, and a new token is compared with what earlier ones left in the

@@ -1,4 +1,4 @@
-"""Text from a trained model, token by token: greedy, or drawn from a distribution made narrower.
+"""Sampling token by token: greedy, temperature, top-k and top-p.
 
 Beyond its context a model goes on from the latter half of what it has read and written, since it
 was trained on windows that begin anywhere in the text.

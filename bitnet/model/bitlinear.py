@@ -167,6 +167,7 @@ class BitLinear(nn.Linear):
         super().__init__(in_features, out_features, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(..., in_features) to (..., out_features), in the dtype of x."""
         return bit_linear(x, self.weight)[0]
 
 

@@ -1,4 +1,4 @@
-"""Weights and states of a training on disk: to resume, to branch from, to open elsewhere."""
+"""Checkpoints: weights and training states on disk, to resume, to branch from, to export."""
 
 import json
 from collections.abc import Mapping

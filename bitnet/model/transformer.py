@@ -46,6 +46,7 @@ class Attention(nn.Module):
         self.o_proj = make_linear(hidden_size, hidden_size, weights)
 
     def forward(self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+        """Causal attention over x (B, T, C), to the same shape; cos and sin (T, head_dim)."""
         B, T, C = x.shape
         maps = side_by_side(x, self.q_proj, self.k_proj, self.v_proj)
         # (B, heads, T, head_dim)
@@ -78,6 +79,7 @@ class FeedForward(nn.Module):
         self.down_proj = make_linear(intermediate_size, hidden_size, weights)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, T, C) to (B, T, C)."""
         gate, up = self.gate_up_proj(x).chunk(2, dim=-1)
         return self.down_proj(self.activation(gate) * up)
 
@@ -93,6 +95,7 @@ class Layer(nn.Module):
         self.mlp = FeedForward(c.hidden_size, c.intermediate_size, c.activation, c.weights)
 
     def forward(self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+        """Residual stream x (B, T, C) to the next one; cos and sin (T, head_dim)."""
         x = x + self.self_attn(self.input_layernorm(x), cos, sin)
         return x + self.mlp(self.post_attention_layernorm(x))
 
@@ -140,6 +143,7 @@ class Transformer(nn.Module):
         return self.norm(x)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """Token ids (B, T) to logits (B, T, vocab_size)."""
         return self.lm_head(self.hidden(ids))
 
 

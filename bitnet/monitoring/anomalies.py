@@ -1,4 +1,4 @@
-"""Rules that a training is watched by: what they saw, at which step, with a sample beside it.
+"""Anomaly rules: loss spikes, low entropy, repetition and dead layers, each with a sample.
 
 Read from what training observes, so that the same rules watch a run and judge it afterwards. The
 limits are in config.yaml. Free of torch.

@@ -1,4 +1,4 @@
-"""What watches a training while it runs: anomalies with a sample, speed, memory, TensorBoard."""
+"""Instruments of a training: anomalies, speed, memory, MFU, TensorBoard."""
 
 import json
 import logging

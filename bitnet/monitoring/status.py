@@ -1,4 +1,4 @@
-"""How far the runs of a study are, from the logs and tables that they leave: rows of a table.
+"""Status of the runs of a study, read from their logs and tables.
 
 Pure functions of what was read, so that a study can be watched from any machine that sees its
 files. A log is one stretch: a trunk's or, of the same name as its run, a branch's.

@@ -1,4 +1,4 @@
-"""The curves of `bitnet.figures.trajectories` to look into: hover for a value, click to leave out.
+"""Interactive curves: the trajectories with hover values and arms that a click hides.
 
 The same panels, colours and dashes as in the figures on paper. Every seed is a thin line, the mean
 of the seeds a thick one within the band that they span. A legend entry switches one arm of one kind

@@ -1,4 +1,4 @@
-"""A study's outcome as one HTML page that needs nothing else: answer, evidence, origin."""
+"""HTML page of a study in one file: answer, curves, evidence, origin."""
 
 import base64
 import io

@@ -20,9 +20,7 @@ class CudaGraph:
     another key starts over. What cannot be captured goes on as it is, and a line says so.
     """
 
-    def __init__(
-        self, compute: Callable[[torch.Tensor], torch.Tensor], forget: Callable[[], None]
-    ):
+    def __init__(self, compute: Callable[[torch.Tensor], torch.Tensor], forget: Callable[[], None]):
         """forget: drops what an aborted capture of `compute` leaves behind, its gradients."""
         self.compute, self.forget = compute, forget
         self.stream = torch.cuda.Stream()

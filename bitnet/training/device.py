@@ -1,4 +1,4 @@
-"""Which device a training runs on, what is set there once."""
+"""The device of a training: which one it takes, by lock, and what is set there once."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""One training in several processes: each takes its share of a batch, gradients are added up.
+"""Data parallel training in several processes: rows are shared out, gradients summed.
 
 Not DistributedDataParallel: that sends parameters in groups which it forms anew after its first
 step, and where a number stands in a group decides in which order more than two are added. A

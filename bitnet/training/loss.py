@@ -1,4 +1,4 @@
-"""Cross-entropy of a linear head whose gradient is made where the loss is, in chunks of tokens.
+"""Cross-entropy of a linear head in chunks of tokens, its gradient made in the forward pass.
 
 F.cross_entropy passes five times over tokens x vocabulary and keeps two arrays of that size, which
 at a vocabulary of 32,000 are the largest of a training. Here a chunk of logits becomes its softmax

@@ -1,4 +1,4 @@
-"""What training records at the probe, before anyone interprets it: predictions, health of
+"""Observations: what training records at the probe, uninterpreted: predictions, health of
 weights and layers, and how the model goes on from held-out text.
 """
 

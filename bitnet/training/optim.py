@@ -1,4 +1,4 @@
-"""The two optimizers of the investigation, and those that tell apart what differs between them.
+"""Optimizers: Adam with coupled or decoupled weight decay, of all parameters or of matrices.
 
 `adam` adds L2 to the gradient of every parameter, embeddings and norms too (coupled), as the
 original code did. `adamw` decays the matrices of the linear layers only, apart from the gradient

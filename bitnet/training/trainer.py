@@ -1,4 +1,4 @@
-"""Training of one stretch of a run: a trunk (to the switch) or a branch (from there to the end).
+"""Trainer of one stretch of a run: a trunk (to the switch) or a branch (from there to the end).
 
 Training records raw observations at the probe and interprets none of them. It can be stopped at
 any step: given the state it last handed to `save`, it goes on to the same bits on the same CPU.

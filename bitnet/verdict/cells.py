@@ -1,4 +1,4 @@
-"""Cells of a study: its runs reduced to states (one a run) and paired differences (one a seed).
+"""Cells of a study: its runs as states (one a run) and paired differences (one a seed).
 
 A cell is all that runs have in common but their seed and their arm: size, peak LR, Stage-1 WD,
 variant, optimizer, weights. Its unit is the seed: both arms of one (treatment and control of

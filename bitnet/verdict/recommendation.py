@@ -1,4 +1,4 @@
-"""What to do, by rule, from the cells of a verdict: optimizer, arm, learning rate, size.
+"""Recommendations from the cells of a verdict: optimizer, arm, learning rate, size.
 
 Among ways that most seeds survive (a state of diverse at the end) the one of lowest validation loss
 is recommended. Each line carries the verdict's own confidence in the cell that decided it.

@@ -1,4 +1,4 @@
-"""The verdict in words: reads well printed raw in a terminal and rendered as markdown.
+"""Report of the verdict as Markdown.
 
 Numbers come from the table that `bitnet.verdict.rule.judge` made, nothing is judged here.
 """

@@ -1,4 +1,4 @@
-"""What the runs of a study together say: paired tests over seeds, one outcome a cell.
+"""Rule of the verdict: paired tests over seeds, one outcome a cell, one answer about size.
 
 The rule was written down before the runs; the legend of every verdict states it. Differences are
 treatment - control, of natural logarithms for diversity, of nats for loss, and of any other metric

@@ -70,7 +70,6 @@ NEUTRAL = {
     "device": ("config.yaml", swap("  device: auto", "  device: cpu")),
     "slots": ("tests/tiny.yaml", swap("  gpu: 0", "  gpu: 1")),
 }
-QUICK = "model: {num_layers: 1}\n    training: {steps: 40, batch_size: 2"
 EDITS = {
     "two imports away": ("bitnet/model/quantization.py", append("SPARE = 1"), RUNS),
     "metric": (
@@ -106,19 +105,19 @@ EDITS = {
     ),
     "one more weight decay": (
         "tests/tiny.yaml",
-        swap("grid: {", "grid: {stage2_weight_decay: [0.05, 0, 0.01], "),
+        swap("[16], optimizer", "[16], stage2_weight_decay: [0.05, 0, 0.01], optimizer"),
         {"train_branch": 2, "evaluate": 2, **JUDGE},
     ),
     "learning rate of one study": (
         "tests/tiny.yaml",
-        swap(QUICK, QUICK.replace("{steps", "{peak_lr: 0.002, steps")),
+        swap("evaluate_at: []}", "evaluate_at: [], peak_lr: 0.002}"),
         {"train_trunk": 2, "train_branch": 4, "evaluate": 4, **JUDGE},
     ),
     "swapped numbers of a recipe": (
         "tests/tiny.yaml",
         swap(
-            "batch_size: 2, sequence_length: 32, warmup_steps: 4",
-            "batch_size: 4, sequence_length: 32, warmup_steps: 2",
+            "batch_size: 2, sequence_length: 32, warmup_steps: 4, evaluate_every: 10, evaluate_at",
+            "batch_size: 4, sequence_length: 32, warmup_steps: 2, evaluate_every: 10, evaluate_at",
         ),
         {"train_trunk": 2, "train_branch": 4, "evaluate": 4, **JUDGE},
     ),

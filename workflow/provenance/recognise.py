@@ -1,4 +1,4 @@
-"""Whether a result that is there may stay, told from its record where Snakemake remembers nothing.
+"""Recognition of committed results: may they stay where Snakemake has forgotten them?
 
 A fresh clone holds committed results but no `.snakemake/`: Snakemake then judges by dates alone,
 and a clone's dates mean nothing. Records say what each result was made from and by which code.

@@ -1,4 +1,4 @@
-"""Records: what produced a result, kept beside it, and what it means when records disagree.
+"""Records beside results: reading, writing, and differences between them.
 
 A record is sealed JSON: `files` (name: sha256 of what it speaks for), `lineage` (a part a step of
 the way from text to result: what each was made from and by which code), and what was measured on

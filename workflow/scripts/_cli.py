@@ -1,4 +1,4 @@
-"""What all scripts share: flags, errors as one line, a log file, checks of what is read."""
+"""Helpers of all scripts: flags, errors as one line, a log file, the code's fingerprint."""
 
 import argparse
 import logging

@@ -1,4 +1,4 @@
-"""What the reports of experiments share: flags, runs in, figure and record out."""
+"""Helpers of the sanity experiments' reports: flags, runs in, figure and record out."""
 
 import argparse
 import re

@@ -1,4 +1,4 @@
-"""Tables of runs as judging reads them: each checked against its record, all against each other."""
+"""Helpers of scripts that read runs' tables: each checked against its record and the others."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""What the reports on long trainings share: flags, and the trainings they are made from."""
+"""Helpers of the reports on long trainings: flags, and the trainings they read."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Put held-out arithmetic to a trained model, and read its losses on answers while it trained.
+"""Answers of a trained model to held-out arithmetic, and its losses on answers in training.
 
     python -m workflow.scripts.answers --weights models/arithmetic/h256_wd0.safetensors \\
         --observations models/arithmetic/h256_wd0.observations.safetensors \\

@@ -1,4 +1,4 @@
-"""Judge and tell how trained models did in arithmetic.
+"""Write the report on the arithmetic experiment.
 
     python -m workflow.scripts.arithmetic_report --inputs models/arithmetic/*.answers.json \\
         --title arithmetic --markdown arithmetic.md --csv arithmetic.csv --figures arithmetic.svg

@@ -1,4 +1,4 @@
-"""Derive the metrics of a run from what was observed while it trained.
+"""Compute the metrics of a run from the observations of its training.
 
     python -m workflow.scripts.evaluate --observations models/h64_wd0.observations.safetensors \\
         --manifest data/stories/bpe2048/manifest64.json \\

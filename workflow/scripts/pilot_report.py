@@ -1,4 +1,4 @@
-"""Judge the pilot of a long training: go or no-go, with speed, memory and expected hours.
+"""Write the report on a pilot: go or no-go, with speed, memory and expected hours.
 
     python -m workflow.scripts.pilot_report --observations h768.observations.safetensors \\
         --manifest manifest1024.json --references references1024.json --tokenizer tokenizer.model \\

@@ -1,4 +1,4 @@
-"""Stories of a trained model: before training, at the switch and at its end, measured.
+"""Sample stories from a trained model before training, at the switch and at its end.
 
     python -m workflow.scripts.samples --trunk models/tinystories/h512.safetensors \\
         --weights models/tinystories/h512_wd0.safetensors \\

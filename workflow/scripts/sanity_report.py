@@ -1,4 +1,4 @@
-"""What both sanity experiments together say, with the histograms of the latent weights.
+"""Write the decision that both sanity experiments lead to, with histograms of latent weights.
 
     python -m workflow.scripts.sanity_report --arithmetic results/arithmetic/arithmetic.md \\
         --stories results/tinystories/stories.md --markdown sanity.md --csv sanity.csv \\

@@ -1,4 +1,4 @@
-"""Judge and tell how trained models did in writing stories.
+"""Write the report on the stories experiment.
 
     python -m workflow.scripts.stories_report --inputs models/tinystories/*.samples.json \\
         --title tinystories --markdown stories.md --csv stories.csv --figures stories.svg

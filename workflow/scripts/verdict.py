@@ -1,4 +1,4 @@
-"""Judge the runs of a study: states, effects, outcomes, and the answer in words.
+"""Write the verdict of a study: states, effects, outcomes, and the answer in words.
 
     python -m workflow.scripts.verdict --inputs results/quick/h64_*.csv --question \\
         '{"treatment": 0, "control": 0.05, "headline": {"hidden_size": 64, "optimizer": "adam", \\

@@ -1,4 +1,4 @@
-"""Sentences of any text against the story grammar: well formed, and true to what came before."""
+"""Checker of sentences against the story grammar: well formed, and consistent with the text."""
 
 import re
 from typing import NamedTuple

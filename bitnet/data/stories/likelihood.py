@@ -1,4 +1,4 @@
-"""The exact probability that the built-in corpus gives to a story: the best loss there can be.
+"""Exact log-likelihood of a story under its grammar: the best loss that any model can reach.
 
 A text may come about in several ways (another outline, another rule, a role that was drawn and
 never named), so its probability is the sum over all of them. -log2 of it, a byte of text, is a

@@ -1,4 +1,4 @@
-"""The story grammar read backwards: which rules and words can have made a text.
+"""Parser of the story grammar: which rules and words can have produced a text.
 
 A parse says, for one sentence rule, which word stands in each slot. What the text leaves open
 (which rule, which outline) is not decided here: every possibility is listed. Articles are compared
