@@ -24,7 +24,7 @@ COLUMNS = {axis.key: axis.column for axis in AXES} | {"variant": VARIANT}
 
 @dataclass(frozen=True)
 class Evidence:
-    """Tables of a study, with what it asks and what it is judged by."""
+    """Tables of a study with its question and thresholds."""
 
     rows: pd.DataFrame
     question: Question

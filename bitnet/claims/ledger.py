@@ -1,6 +1,6 @@
 """The claims of the original reports, each with the test that decides it, and three controls.
 
-Controls have an answer that is known beforehand: a rule that misses it decides nothing else.
+Three controls have a known answer. If one comes out wrong, do not trust the other rows.
 
 A claim is decided on one study's runs at a time: supported, refuted or inconclusive there, or not
 tested where the study has not the runs. Under `no_verdict_under` seeds nothing is decided. Over

@@ -44,7 +44,7 @@ SIZES_TO_SCALE = 3  # fewer show no trend
 
 @dataclass(frozen=True)
 class Study:
-    """One question: its data, its protocol, its grid, and how it is judged."""
+    """A study: its data, its training protocol, its grid of runs, and its question."""
 
     name: str
     corpus: str

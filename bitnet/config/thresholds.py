@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Numbers that states and verdict are judged by, fixed before the runs."""
+    """Thresholds of states and verdict, fixed before the runs."""
 
     collapsed_below: float = 10
     """Distinct predictions at the probe under which a run is collapsed."""
@@ -26,7 +26,7 @@ class Thresholds:
     equivalence_loss: float = 0.02
     """Difference of ValLoss between arms that still counts as equal, nats."""
     confidence: float = 0.95
-    """Level of intervals; tests are judged at one minus it."""
+    """Level of intervals; tests have the level one minus it."""
     few_seeds: int = 5
     """Seeds under which an outcome is marked 'few seeds'."""
     no_verdict_under: int = 3

@@ -17,7 +17,7 @@ def open_tokenizer(path: str | Path) -> "Tokenizer":
 
 
 class Tokenizer:
-    """A loaded `.model` that can tell how many bytes each piece stands for."""
+    """A loaded `.model` that knows how many bytes of text each piece is."""
 
     def __init__(self, path: str | Path):
         """ValueError in one line where the file is not a SentencePiece model."""

@@ -69,6 +69,7 @@ CONSTANT = (
 COLUMNS = MEASURED + CONSTANT
 
 # Twelve hex digits may look like an integer or like 1e5: read the hash as text.
+AGREE = ["N", "VocabSize", "DataHash", "Blind"]  # what every row of a study must share
 CSV_TYPES = {"DataHash": str, "Variant": str}
 
 HASH_DIGITS = 12
@@ -198,3 +199,14 @@ def _check(seen: Mapping[str, np.ndarray], manifest: Mapping) -> None:
                 f"observation {name} holds ids {ids.min()} to {ids.max()}, "
                 f"allowed are 0 to {manifest['vocab_size'] - 1} (vocab_size)"
             )
+
+
+def check_one_study(rows: pd.DataFrame) -> None:
+    """ValueError in one line where rows are no table of one study's runs."""
+    if missing := [column for column in COLUMNS if column not in rows]:
+        raise ValueError(f"results lack the columns {', '.join(missing)}")
+    if rows.empty:
+        raise ValueError("results hold no rows")
+    for column in AGREE:
+        if len(values := sorted(rows[column].map(str).unique())) > 1:
+            raise ValueError(f"results disagree in {column}: {', '.join(values)}")

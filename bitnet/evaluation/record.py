@@ -12,7 +12,7 @@ from bitnet.config.recipe import Recipe
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """What stands beside a run's table as JSON; ValueError in one line for JSON of another form."""
+    """The JSON file of a run's table; ValueError in one line for JSON of another form."""
 
     lineage: Mapping[str, Mapping[str, Any]]
     """A part a step, from the text to the table: what it was made from, and `code`."""

@@ -10,8 +10,8 @@ from bitnet.data.arithmetic import EXAMPLES, OPERATORS, Problem
 from bitnet.experiments.rules import by_weights, of_losses, outcome, word
 from bitnet.experiments.runs import Answers
 
-# Judged are the operators that a column-by-column method solves. Products of two-digit numbers are
-# known to stay beyond small transformers (Dziri et al. 2023), so × and ÷ are measured, not judged.
+# Operators that a column-by-column method solves decide. Products of two-digit numbers are known to
+# stay beyond small transformers (Dziri et al. 2023), so × and ÷ are measured and do not decide.
 JUDGED = ("+", "-")
 EXACT = 0.95  # share of held-out problems that must be right
 UNFINISHED_SHARE = 0.1  # of answers, at most

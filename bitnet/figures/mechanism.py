@@ -31,7 +31,7 @@ COUPLED = {"adam": ("embed", "linear"), "adam-matrices": ("linear",)}  # decay i
 
 @dataclass(frozen=True)
 class Quantity:
-    """A row of panels: what stands beside it, its values, its axis."""
+    """A row of panels: label, values, axis."""
 
     label: str
     values: Callable[[pd.DataFrame], pd.Series]

@@ -10,7 +10,7 @@ from scipy.stats import gmean
 from bitnet.config.question import ORIGINAL, Question, value_name
 from bitnet.config.run_names import BASE, VARIANT
 from bitnet.config.thresholds import Thresholds
-from bitnet.evaluation.metrics import COLUMNS
+from bitnet.evaluation.metrics import check_one_study
 from bitnet.evaluation.states import STATES, final, state, trunk_state
 from bitnet.figures.style import DASHES
 from bitnet.verdict.cells import armed
@@ -23,7 +23,7 @@ COUNT_MODELS = {name: f"{name.title()}UniquePredictions" for name in ("trigram",
 
 
 def prepared(rows: pd.DataFrame, question: Question = ORIGINAL) -> pd.DataFrame:
-    """Rows run after run, with columns more, which figures are drawn by.
+    """The table of a study for plotting: checked, sorted, with the columns that figures need.
 
     Diverged: true from where a run broke to its end. Arm: the value of the question's axis, with
     its name ('Stage2WD 0' without a question). PartStep: where the arms of a seed part, the switch
@@ -31,15 +31,9 @@ def prepared(rows: pd.DataFrame, question: Question = ORIGINAL) -> pd.DataFrame:
 
     Raises ValueError where the rows cannot belong to one study.
     """
-    if missing := [column for column in COLUMNS if column not in rows]:
-        raise ValueError(f"results lack the columns {', '.join(missing)}")
-    if rows.empty:
-        raise ValueError("results hold no rows to draw")
+    check_one_study(rows)
     if unknown := sorted(set(rows["Weights"]) - set(DASHES)):
         raise ValueError(f"unknown Weights {unknown[0]!r}, allowed are {', '.join(DASHES)}")
-    for column in ("N", "DataHash", "VocabSize", "Blind"):
-        if len(values := sorted(rows[column].map(str).unique())) > 1:
-            raise ValueError(f"results disagree in {column}: {', '.join(values)}")
     axis, rows = question.axis, armed(rows, question)
     name = axis.key if axis.column == VARIANT else axis.column
     arms = [f"{name} {value_name(arm)}" if pd.notna(arm) else np.nan for arm in rows["Arm"]]
@@ -67,7 +61,7 @@ def own_protocol(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def limits(row: pd.Series, column: str, thresholds: Thresholds) -> dict[str, float]:
-    """What parts collapsed from diverse, if runs are judged by this column."""
+    """The thresholds between collapsed and diverse, where this column decides states."""
     values = np.array([thresholds.collapsed_below, thresholds.diverse_above])
     if row["Blind"]:
         shares = [thresholds.blind_collapsed_share, thresholds.blind_diverse_share]

@@ -135,7 +135,7 @@ def _specials(cells: Iterable[tuple], usual: tuple[float, float]) -> dict[tuple,
 
 
 def references(quantity: Quantity, row: pd.Series, thresholds: Thresholds) -> dict[str, float]:
-    """Heights by label; with the thresholds where runs are judged by this quantity."""
+    """Heights of horizontal lines by label, thresholds among them where this quantity decides."""
     values = {name: row[column] for name, column in quantity.references.items()}
     own = {"ValLoss": {"ln V": math.log(row["VocabSize"])}, "PDR": {"targets": 1.0}}
     values |= own.get(quantity.column, {}) | limits(row, quantity.column, thresholds)

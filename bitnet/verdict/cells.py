@@ -14,11 +14,10 @@ import pandas as pd
 from bitnet.config.question import COUNT, ORIGINAL, RATIOS, STAGE2, Metric, Question
 from bitnet.config.run_names import BASE, VARIANT, spell_number
 from bitnet.config.thresholds import Thresholds
-from bitnet.evaluation.metrics import COLUMNS
+from bitnet.evaluation.metrics import AGREE, check_one_study
 from bitnet.evaluation.states import final, state, trunk_state
 
 CELL = ["HiddenSize", "PeakLR", "Stage1WD", "Variant", "Optimizer", "Weights"]
-AGREE = ["N", "VocabSize", "DataHash", "Blind"]  # what every row of a table must share
 DATA = [*AGREE, "UniqueTargets", "UnigramLoss", "BigramLoss", "TrigramLoss"]
 DATA += ["BigramUniquePredictions", "TrigramUniquePredictions", "TrigramPDR"]
 EFFECTS = ["UniquePredictions", "PDR", "ValLoss"]
@@ -59,13 +58,7 @@ class Cell:
 
 def checked(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows in one order, whatever order they came in; refused where they do not fit together."""
-    if missing := [column for column in COLUMNS if column not in rows]:
-        raise ValueError(f"results lack the columns {', '.join(missing)}")
-    if rows.empty:
-        raise ValueError("results hold no rows to judge")
-    for column in AGREE:
-        if len(values := sorted(rows[column].map(str).unique())) > 1:
-            raise ValueError(f"results disagree in {column}: {', '.join(values)}")
+    check_one_study(rows)
     run = [*CELL, "Seed", "Stage2WD"]
     if unnamed := [column for column in [*CELL, "Seed"] if rows[column].isna().any()]:
         raise ValueError(f"results have rows without {', '.join(unnamed)}")
@@ -170,7 +163,7 @@ def with_twin(cell: Cell, cells: Sequence[Cell]) -> tuple[pd.Series, pd.Series] 
 
 
 def armed(rows: pd.DataFrame, question: Question) -> pd.DataFrame:
-    """Rows with `Arm`, the value of the question's axis; elsewhere all say what the control says.
+    """Rows with a column `Arm`, the value of the question's axis; its own column has the control's.
 
     So the runs of a cell differ in seed and arm alone, and a cell is named like its control. Where
     the axis is another than Stage-2 weight decay, runs whose Stage-2 weight decay is not the

@@ -1,6 +1,6 @@
 """Report of the verdict as Markdown.
 
-Numbers come from the table that `bitnet.verdict.rule.judge` made, nothing is judged here.
+All numbers come from the table that `bitnet.verdict.rule.judge` made.
 """
 
 import math
@@ -98,7 +98,7 @@ def _labels(cells: pd.DataFrame, columns: Sequence[str]) -> list[str]:
 
 
 def _beside(decides: str) -> str:
-    """The measure of diversity that stands beside the one that decides."""
+    """The second measure of diversity, which is shown next to the primary one."""
     return "PDR" if decides == COUNT else COUNT
 
 

@@ -4,7 +4,7 @@ The rule was written down before the runs; the legend of every verdict states it
 treatment - control, of natural logarithms for diversity, of nats for loss, and of any other metric
 that a question names in its own unit.
 
-    cells = judge(rows, Thresholds(), {"treatment": 0.0, "control": 0.05, "headline": {...}})
+    cells = judge(rows, Thresholds(), Question(treatment=0.0, control=0.05, headline={...}))
 """
 
 import math

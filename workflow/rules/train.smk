@@ -14,7 +14,7 @@ rule train_trunk:
     benchmark:
         "logs/{scope}{trunk}.train.tsv"
     threads: of_processes("threads")
-    # Not params: none changes what is trained, so none may train it again.
+    # Resources, not params: a job whose params change runs again, and none of these changes weights.
     resources:
         gpu=of_processes("gpu"),
         launcher=launcher,
@@ -48,7 +48,7 @@ rule train_branch:
     benchmark:
         "logs/{scope}{run}.train.tsv"
     threads: of_processes("threads")
-    # Not params: none changes what is trained, so none may train it again.
+    # Resources, not params: a job whose params change runs again, and none of these changes weights.
     resources:
         gpu=of_processes("gpu"),
         launcher=launcher,

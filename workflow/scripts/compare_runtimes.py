@@ -42,7 +42,7 @@ QUIET = {"OMP_NUM_THREADS": "1", "TORCHDYNAMO_DISABLE": "1", "HF_HUB_OFFLINE": "
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write the table, or, told --one, measure one form."""
+    """Write the table; with --one measure one form."""
     parser = flags(__doc__)
     parser.add_argument("--weights", required=True, help=".safetensors of a run")
     parser.add_argument("--bitlinear", help="packed folder")

@@ -41,7 +41,7 @@ PARTS = {"untrained": None, "at the switch": "trunk", END: "weights"}
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write texts and what they come to as JSON."""
+    """Write texts and their quality as JSON."""
     args = parse(argv)
     manifest, known = read_json(args.manifest), read_json(args.references)
     tokenizer = open_tokenizer(args.tokenizer)

@@ -123,7 +123,7 @@ def references_of(data: Path) -> Path:
 
 
 def show(path: str, thresholds: Thresholds) -> None:
-    """Print the first five columns and what they come to."""
+    """Print the first five columns and the state at the end."""
     rows = pd.read_csv(path, dtype=CSV_TYPES)
     print(rows.iloc[:, :5].to_string(index=False))
     end, positions = state(rows, thresholds), rows["N"].iloc[0]

@@ -27,7 +27,7 @@ MOST_HIDDEN = 1_000_000  # combinations of roles never named that are summed ove
 
 
 class _Way(NamedTuple):
-    """A way to tell a story: probability of its outline and rules, its parses, its roles."""
+    """One derivation of a story: probability of its outline and rules, its parses, its roles."""
 
     log_probability: float
     parses: tuple[Parse, ...]
