@@ -31,8 +31,10 @@ def edited(project: Path, name: str, change: Callable[[str], str]) -> Iterator[N
     after = change(before)
     assert after != before, f"nothing to change in {name}"
     path.write_text(after)
-    yield
-    path.write_text(before)
+    try:
+        yield
+    finally:
+        path.write_text(before)
 
 
 def swap(one: str, other: str) -> Callable[[str], str]:
@@ -110,7 +112,7 @@ EDITS = {
     ),
     "learning rate of one study": (
         "tests/tiny.yaml",
-        swap("evaluate_at: []}", "evaluate_at: [], peak_lr: 0.002}"),
+        swap("evaluate_at: []}", "evaluate_at: [], switch_lr: 0.0009}"),
         {"train_trunk": 2, "train_branch": 4, "evaluate": 4, **JUDGE},
     ),
     "swapped numbers of a recipe": (
