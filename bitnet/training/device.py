@@ -1,4 +1,4 @@
-"""Which device a training runs on, what is set there once."""
+"""Device of a training: chosen by lock among several, with threads and determinism set once."""
 
 import os
 import re
@@ -21,12 +21,14 @@ ALLOWED = "auto, or devices with commas between them: cpu, cuda, cuda:1, ..."
 def claim(
     names: str, threads: int, deterministic: bool = False, ranks: Ranks | None = None
 ) -> Iterator[torch.device]:
-    """Give a training one of some devices: of several it takes a free one, by lock.
+    """Context that gives a training one of several devices: a free one, found by file locks.
 
-    names: "auto" (every CUDA device that is to be seen, else the CPU) or a list like
-    "cuda:0,cuda:1". On a CPU sums, and so bits, depend on `threads`; they are set here, and so is
-    what makes a GPU repeat its bits. Each of several processes takes a GPU of its own. ValueError
-    for a device that is not there.
+    names: "auto" (every visible CUDA device, else the CPU) or a list like "cuda:0,cuda:1".
+    threads: CPU threads of torch; floating-point sums on a CPU depend on them.
+    deterministic: only kernels that give the same bits each time.
+    ranks: the processes of one training; each takes a GPU of its own.
+
+    ValueError in one line for an unknown or absent device, and for more processes than GPUs.
     """
     devices = _devices(names)
     ranks = ranks or Ranks()
@@ -66,8 +68,8 @@ def _devices(names: str) -> list[torch.device]:
 def _free(
     places: list[tuple[int, torch.device]], ranks: Ranks
 ) -> tuple[FileLock | None, torch.device]:
-    """A device that no other training has locked; the first, shared, where all are."""
-    own = places[ranks.rank :: ranks.count] or places  # no two processes look at the same GPU
+    """A device that no other training has locked; the first one, unlocked, where all are."""
+    own = places[ranks.rank :: ranks.count] or places  # no two processes try the same GPU
     for place, device in own if len(places) > 1 else []:
         name = f"bitnet-{os.getuid()}-{place}-{str(device).replace(':', '')}.lock"
         lock = FileLock(Path(tempfile.gettempdir()) / name)
@@ -79,15 +81,15 @@ def _free(
 
 
 def peak_memory(device: torch.device) -> int:
-    """Most bytes that this process has held so far: of a GPU's memory, or of the machine's."""
+    """Peak memory of this process so far, in bytes: of a GPU, or resident in main memory."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    import resource  # which Windows has not
+    import resource  # does not exist on Windows
 
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def describe(device: torch.device) -> str:
-    """Name of a device for the record."""
+    """Name of a device for a log or a table: the GPU's model, or "cpu"."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
