@@ -1,7 +1,7 @@
-"""Reading config.yaml: YAML, without what YAML quietly takes for something else.
+"""Strict YAML loader for config.yaml: refuses what YAML would silently misread.
 
-A key that stands twice (the last one would win), 010 (octal) or 1:30 (base 60) are refused, as are
-tags, keys that are no text, and aliases that grow without end. Free of torch.
+It refuses a repeated key (the last one would win), 010 (octal), 1:30 (base 60), tags, keys that
+are not text, and aliases that expand without end. Free of torch.
 """
 
 import re
@@ -13,11 +13,11 @@ import yaml
 from bitnet.common.errors import refuse, shorten
 from bitnet.config.validate import check
 
-LARGEST_FILE = 256 * 1024  # bytes: some seconds to parse
-MOST_VALUES = 20_000  # with every alias written out
+LARGEST_FILE = 256 * 1024  # bytes, which take some seconds to parse
+MOST_VALUES = 20_000  # with every alias expanded
 MOST_LEVELS = 20
 DIGITS = r"[0-9][0-9_]*"
-SPELLED = {  # values that a config may hold, and how they are written
+SPELLED = {  # types of values that a config may hold, and their allowed spellings
     "str": r".*",
     "null": r"~|null|",
     "bool": r"true|false|yes|no|on|off",
@@ -29,9 +29,9 @@ CORE = "tag:yaml.org,2002:"
 
 
 def read_config(path: str | Path, schema: Mapping | None = None) -> dict:
-    """The mapping in a YAML file, checked as a whole config where a schema is given.
+    """The mapping in a YAML file, checked as a whole config if a schema is given.
 
-    ValueError in one line that begins with the file's name and says where and what is wrong.
+    ValueError in one line that names the file, the line or key, the value and what is allowed.
     """
     path = Path(path)
     try:
@@ -77,13 +77,16 @@ class _Loader(yaml.SafeLoader):
         node = super().compose_node(parent, index)
         if node.end_mark is None:
             raise _refuse_node(node, "no alias inside what it names")
-        if not hasattr(node, "size"):  # else an alias has brought back what was seen before
+        if not hasattr(node, "size"):  # an alias returns a node that was inspected before
             _inspect(node)
         return node
 
 
 def _inspect(node: yaml.Node) -> None:
-    """Refuse what a node may not be; note its size and depth, those of its aliases included."""
+    """Refuse a node with a wrong tag, spelling or size; set its `size` and `depth`.
+
+    Both count the nodes behind aliases as often as they are referred to.
+    """
     kind, children = node.tag.removeprefix(CORE), []
     if isinstance(node, yaml.MappingNode):
         _inspect_keys([key for key, _ in node.value])

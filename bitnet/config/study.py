@@ -1,6 +1,7 @@
-"""Studies of config.yaml: completed from the defaults, and turned into runs and recipes.
+"""Studies of config.yaml: completed from the defaults, expanded into runs and their recipes.
 
-Free of torch and of file names: the pipeline asks here what to build and what it is made of.
+The workflow takes from here which runs a study has and what determines each of them. Free of torch
+and of file names.
 """
 
 import math
@@ -15,8 +16,8 @@ from bitnet.config import run_names
 from bitnet.config.question import AXIS, STAGE2, Question
 from bitnet.config.recipe import ModelConfig, Recipe, TrainConfig
 
-OF_MODEL = ("hidden_size", "weights")  # axes that shape the model; all others, the training
-# Axes whose default is what the study's training block says.
+OF_MODEL = ("hidden_size", "weights")  # axes of the model's config; all others: the training's
+# Axes whose default value is in the study's training block.
 PROTOCOL = (
     "optimizer",
     "peak_lr",
@@ -26,7 +27,7 @@ PROTOCOL = (
     "label_smoothing",
     "shuffled",
 )
-SHAPE = (  # what the number of parameters follows from
+SHAPE = (  # keys that determine the number of parameters
     "vocab_size",
     "hidden_size",
     "num_layers",
@@ -35,17 +36,17 @@ SHAPE = (  # what the number of parameters follows from
     "intermediate_ratio",
     "tie_embeddings",
 )
-LENGTH = ("steps", "batch_size", "sequence_length")  # what the number of tokens follows from
-CROSSED = ("hidden_size", "stage2_weight_decay", "weights")  # what variants take from the grid
-OVER_STEPS = ("unique_predictions", "loss", "pdr", "mechanism")  # figures of curves
-TRAINED = {"bpe": 300, "characters": 4}  # tokenizers made here, and their smallest vocabularies
-SIZES_TO_SCALE = 3  # fewer show no trend
-MOST_RUNS = 10_000  # of all studies: beyond it, listing them takes minutes
+LENGTH = ("steps", "batch_size", "sequence_length")  # keys that determine the number of tokens
+CROSSED = ("hidden_size", "stage2_weight_decay", "weights")  # axes that variants take from the grid
+OVER_STEPS = ("unique_predictions", "loss", "pdr", "mechanism")  # figures of curves over steps
+TRAINED = {"bpe": 300, "characters": 4}  # tokenizers trained here, and their smallest vocabularies
+SIZES_TO_SCALE = 3  # fewer sizes show no trend
+MOST_RUNS = 10_000  # in all studies together: listing more takes minutes
 
 
 @dataclass(frozen=True)
 class Study:
-    """One question: its data, its protocol, its grid, and how it is judged."""
+    """A study: its corpus, its training protocol, its grid of runs and its question."""
 
     name: str
     corpus: str
@@ -53,7 +54,10 @@ class Study:
 
     @classmethod
     def of(cls, config: Mapping, name: str, corpus: str | None = None) -> "Study":
-        """A study of the config, completed from the defaults; on another corpus if asked."""
+        """A study of the config, completed from the defaults.
+
+        corpus: replaces the study's own. ValueError in one line for an unknown study or corpus.
+        """
         if name not in config["studies"]:
             raise refuse("study", name, one_of(config["studies"]))
         own, base = config["studies"][name], config["defaults"]
@@ -67,7 +71,7 @@ class Study:
 
     @property
     def tokenizer(self) -> str:
-        """Label of the tokenizer, unique to what makes it: bpe2048, or stem-size of a file."""
+        """Label of the tokenizer in file names: "bpe2048", or "stem-size" for a file."""
         if self.settings["tokenizer"] in TRAINED:
             return f"{self.settings['tokenizer']}{self.settings['vocab_size']}"
         return f"{Path(self.settings['tokenizer']).stem}-{self.settings['vocab_size']}"
@@ -78,7 +82,10 @@ class Study:
         return self.settings["training"]["sequence_length"]
 
     def axis_defaults(self) -> dict:
-        """What a run's name need not say."""
+        """Default value of each axis, by key: the value of runs whose name leaves the axis out.
+
+        hidden_size and stage2_weight_decay are None here: every run's name states them.
+        """
         model, training = self.settings["model"], self.settings["training"]
         return {
             "hidden_size": None,
@@ -91,7 +98,10 @@ class Study:
         }
 
     def grids(self) -> list[dict[str, Sequence]]:
-        """Values of every axis: of the grid, and of each variant at the grid's sizes and arms."""
+        """Values of every axis, by key: first of the grid, then of each variant.
+
+        A variant is crossed with the grid's sizes, weights and arms.
+        """
         alone = {key: [value] for key, value in self.axis_defaults().items()}
         alone["seed"] = range(self.settings["seeds"])
         grid, own = self.settings["grid"], self.settings.get("question", {})
@@ -104,7 +114,7 @@ class Study:
         return [{**alone, **grid}, *variants]
 
     def runs(self) -> list[str]:
-        """Names of all runs of the grid and of the variants, a seed after the other."""
+        """Names of all runs of the grid and of the variants, sorted by seed."""
         defaults, keys = self.axis_defaults(), [axis.key for axis in run_names.AXES]
         values = [
             dict(zip(keys, point, strict=True))
@@ -115,11 +125,11 @@ class Study:
         return [run_names.spell(v, defaults) for v in values]
 
     def varied(self, key: str) -> int:
-        """How many values of an axis the grid holds."""
+        """Number of values of an axis (by key) in the grid."""
         return len(self.grids()[0][key])
 
     def figures(self) -> list[str]:
-        """Names of the figures that show what the grid varies."""
+        """Names of the figures to draw, chosen by the axes that the grid varies."""
         arms = self.settings.get("question", {}).get("axis", STAGE2)
         plane = [self.varied(key) > 1 and key != arms for key in ("peak_lr", "stage1_weight_decay")]
         if all(plane):
@@ -129,10 +139,10 @@ class Study:
         return [*OVER_STEPS, *scaling]
 
     def check(self, room: int) -> int:
-        """How many runs the grid has.
+        """Number of runs of the study, after checking all of its settings.
 
-        ValueError in one line for more than `room`, for a recipe that cannot be, and for a
-        question about what the grid does not have: it would be trained and never answered.
+        ValueError in one line for more than `room` runs, for an invalid recipe, and for a question
+        whose arms or headline are not in the grid: its runs would be trained and never compared.
         """
         grids = self.grids()
         count = sum(math.prod(map(len, axes.values())) for axes in grids)
@@ -179,7 +189,7 @@ class Study:
         arms, headline = question.axis.key, question.headline
         asked = [(arm, arms, question.value(arm)) for arm in ("treatment", "control")]
         asked += [(f"headline.{axis}", axis, v) for axis, v in headline.items()]
-        if not question.shares_trunk:  # where the grid has several, one must be said
+        if not question.shares_trunk:  # if the grid has several, the headline must name one
             asked.append((f"headline.{STAGE2}", STAGE2, headline.get(STAGE2)))
         for key, axis, value in asked:
             kinds = [(v, type(v) is bool) for v in grid[axis]]  # to Python, True is 1
@@ -187,11 +197,11 @@ class Study:
                 raise refuse(f"question.{key}", value, f"{axis} of the grid, {grid[axis]}")
 
     def trunk(self, run: str) -> str:
-        """Name of the trunk that a run branches from."""
+        """Name of the trunk that a run branches from; ValueError for an invalid name."""
         return run_names.trunk_of(run, self.axis_defaults())
 
     def recipe(self, name: str) -> Recipe:
-        """Recipe of a run or of a trunk; ValueError in one line for a name or value it refuses."""
+        """Recipe of a run or a trunk; ValueError in one line for an invalid name or value."""
         values = run_names.parse(name, self.axis_defaults())
         training = dict(self.settings["training"])
         scale = values["peak_lr"] / training["peak_lr"]
@@ -211,7 +221,10 @@ class Study:
         return self.settings["threads"]
 
     def question(self) -> Question:
-        """What the verdict compares; the headline cell complete. ValueError without a question."""
+        """The study's question with a complete headline cell.
+
+        ValueError in one line for a study without a question.
+        """
         if "question" not in self.settings:
             raise refuse("study", self.name, "one with a question: this one is an experiment")
         fields, training = dict(self.settings["question"]), self.settings["training"]

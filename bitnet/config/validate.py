@@ -1,6 +1,6 @@
-"""config.yaml refused in one line that names the key, its value and what is allowed.
+"""Validation of config.yaml: by its schema, and of rules between keys that no schema states.
 
-The schema says what each key may be; here is also what keys must be to each other. Free of torch.
+An error is one line that names the key, its value and what is allowed. Free of torch.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from bitnet.config.study import MOST_RUNS, Study
 
 
 def _is_integer(_, value) -> bool:
-    """1e3 is a number of steps to JSON schema, and a float to the code that counts them."""
+    """Whether a value is a Python int: JSON schema would take the float 1e3 for an integer."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -26,7 +26,7 @@ Validator = validators.extend(
 
 
 def check(config: Mapping, schema: Mapping) -> None:
-    """ValueError in one line, naming key, value and what is allowed, for a config to be refused."""
+    """Check a whole config; ValueError in one line naming key, value and what is allowed."""
     error = best_match(Validator(schema).iter_errors(config))
     if error is not None:
         raise ValueError(_explain(error))
@@ -62,14 +62,14 @@ def check(config: Mapping, schema: Mapping) -> None:
 
 
 def _check_scope(key: str, scope: str, studies: Sequence[str], corpora: Mapping) -> None:
-    """Refuse a study@corpus of another kind of study, or of none."""
+    """Refuse a "study@corpus" unless the study is one of `studies` and the corpus exists."""
     name, _, corpus = scope.partition("@")
     if name not in studies or (corpus and corpus not in corpora):
         raise refuse(key, scope, f"{one_of(studies)}, on @ one of {', '.join(corpora)}")
 
 
 def _check_pilot(study: Study, config: Mapping, name: str) -> None:
-    """Refuse a pilot that is not the beginning of its study's first run."""
+    """Refuse a pilot whose data or recipe differ from those of its study's first run."""
     pilots = [
         other for other, block in config["studies"].items() if block.get("experiment") == PILOT
     ]
@@ -89,12 +89,12 @@ def _check_pilot(study: Study, config: Mapping, name: str) -> None:
 
 
 PILOT = "pilot"
-FREE = {"wd_switch", "evaluate_every", "evaluate_at", "samples"}  # what a pilot may do otherwise
+FREE = {"wd_switch", "evaluate_every", "evaluate_at", "samples"}  # in which a pilot may differ
 ORDERED = (
     ("collapsed_below", "diverse_above"),
     ("blind_collapsed_share", "blind_diverse_share"),
 )
-RULES = {  # of a schema, in words
+RULES = {  # keywords of JSON schema, in words
     "title": "{}",
     "type": "{}",
     "enum": "{}",
@@ -131,13 +131,13 @@ def _explain(error: ValidationError) -> str:
 
 
 def _words(rule) -> str:
-    if isinstance(rule, Mapping):  # what a `not` is about
+    if isinstance(rule, Mapping):  # the schema of a `not`
         return ", ".join(rule["enum"]) if "enum" in rule else rule["pattern"]
     return " or ".join(map(str, rule)) if isinstance(rule, list) else str(rule)
 
 
 def _finite(value, key: str) -> None:
-    """YAML's .nan passes every comparison of a schema; -0.0 is a 0 that is spelled otherwise."""
+    """Refuse .nan, which passes every comparison of a schema, .inf, and -0.0."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             _finite(inner, f"{key}.{name}" if key else str(name))
