@@ -1,4 +1,4 @@
-"""Does BitNet b1.58 work at small scale? The rooms, each importing from those behind it only:
+"""Does BitNet b1.58 work at small scale? Its rooms; each imports only from rooms listed after it:
 
 experiments, report, monitoring, export, figures, claims, training, verdict, inference,
 evaluation, model, data, config, common.

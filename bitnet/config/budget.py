@@ -1,4 +1,4 @@
-"""Cost of a training by arithmetic, before anything starts: time, tokens, memory."""
+"""Cost of a training, estimated before it starts: time, tokens, passes, memory."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,17 +10,17 @@ from bitnet.config.recipe import Recipe
 from bitnet.config.speed import step_seconds
 from bitnet.config.study import Study
 
-START_SECONDS = 5  # of one job: Python, imports, building the model
+START_SECONDS = 5  # start of a job: Python, imports, building the model
 
 WHOLE_TOKENS = {"fineweb_edu": 1.3e12}  # of a data set, by its card
-# Bytes of text a token of 32,000 pieces: 19,014,232 bytes of 4,037 documents in 4,533,384 tokens.
+# Bytes per token at 32,000 pieces: 19,014,232 bytes of 4,037 documents made 4,533,384 tokens.
 BYTES_A_TOKEN = {("fineweb_edu", 32_000): 4.194}
-STATE_BYTES = 12  # of a parameter: itself and two moments in float32
-TRAINED_BYTES = 16  # the same and its gradient
+STATE_BYTES = 12  # per parameter: its value and two moments in float32
+TRAINED_BYTES = 16  # per parameter: the same and its gradient
 
 
 def stretch_seconds(recipe: Recipe, gpu: bool) -> float:
-    """Expected seconds of the stretch that a recipe trains: stage 1 of a trunk, else stage 2."""
+    """Expected seconds of one job: stage 1 for a trunk's recipe, stage 2 for a run's."""
     c = recipe.training
     trunk = c.stage2_weight_decay is None
     steps = c.wd_switch if trunk else c.steps - c.wd_switch
@@ -28,7 +28,10 @@ def stretch_seconds(recipe: Recipe, gpu: bool) -> float:
 
 
 def announcement(recipes: Sequence[Recipe], gpu: bool, at_once: int) -> str:
-    """One line: how many stretches will be trained, and about how long that takes."""
+    """One line on how many trunks and branches will be trained, and for about how long.
+
+    at_once: jobs that run at the same time.
+    """
     if not recipes:
         return "nothing to train: judging what is there"
     trunks = sum(recipe.training.stage2_weight_decay is None for recipe in recipes)
@@ -42,7 +45,7 @@ def announcement(recipes: Sequence[Recipe], gpu: bool, at_once: int) -> str:
 
 
 def spell_duration(seconds: float) -> str:
-    """3 minutes, 2.5 hours, 4 days: as coarse as the estimate."""
+    """A duration in whole minutes, hours or days: "3 minutes", "5 hours", "4 days"."""
     for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}s"
@@ -51,15 +54,15 @@ def spell_duration(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class Corpus:
-    """What is known of a study's training text."""
+    """A study's training text: its source and, once it is tokenised, its size."""
 
     source: Mapping
-    """Its block of corpora."""
+    """Its block of `corpora` in config.yaml."""
     tokens: int | None = None
-    """Tokens of the training shard, counted; None before it was made."""
+    """Counted tokens of the training shards; None before they exist."""
 
     def size(self, vocab_size: int) -> tuple[float | None, str]:
-        """Tokens of the training text, and how that is known."""
+        """Tokens of the training text (None where unknown) and where the number is from."""
         if self.tokens is not None:
             return self.tokens, "counted"
         rate = BYTES_A_TOKEN.get((self.source["source"], vocab_size))
@@ -71,10 +74,10 @@ class Corpus:
 def verification(
     study: Study, run: str, corpus: Corpus, pilot: Mapping | None, gpu: bool
 ) -> list[tuple[str, str, str]]:
-    """Rows of what, how much and why, for a run of a study.
+    """Rows (figure, value, where it is from) on shape, text, memory and time of a run.
 
-    pilot: what one measured, if there was one. ValueError where the text has fewer tokens than
-    `expect.passes` allows.
+    pilot: the measurements of a pilot (tokens_per_second, device), or None. ValueError in one line
+    where the training would pass over its text more often than `expect.passes` allows.
     """
     recipe = study.recipe(run)
     return [
@@ -86,7 +89,7 @@ def verification(
 
 
 def show(study: str, rows: list[tuple[str, str, str]]) -> str:
-    """The rows as a table for a terminal."""
+    """The rows of `verification` as a Markdown table with a headline, for a terminal."""
     return f"{study}, by arithmetic:\n{table(('figure', 'value', 'from'), rows)}"
 
 
@@ -116,7 +119,7 @@ def _text(recipe: Recipe, corpus: Corpus, most: float | None) -> list[tuple[str,
     if most is not None and passes > most:
         told = f"{passes:.2f} passes over {size:,.0f} tokens ({why})"
         raise refuse("expect.passes", most, f"at least {told}; or raise train_bytes of the corpus")
-    again = 1 - math.exp(-passes)  # of a token's later draws, when windows are drawn at random
+    again = 1 - math.exp(-passes)  # share of the text drawn at least once, at random
     return [
         *rows,
         ("training text", f"{size:,.0f}", f"tokens, {why}"),

@@ -1,8 +1,8 @@
-"""The question of a study: two arms, the metric that compares them, the cell that answers.
+"""A study's question: two arms, the metric that compares them, and the headline cell.
 
-Arms of Stage-2 weight decay branch from one trunk a seed. Arms of any other axis share only their
-seed, so there the control's final state, not the state at the switch, tells whether there was a
-collapse to prevent.
+Arms of Stage-2 weight decay branch from one trunk per seed. Runs that differ in another axis share
+only their seed, not a trunk. So there the control's final state, not the state at the switch,
+shows whether there was a collapse to prevent.
 """
 
 import json
@@ -16,8 +16,8 @@ from bitnet.config.thresholds import Thresholds
 
 STAGE2 = "stage2_weight_decay"
 COUNT = "UniquePredictions"
-RATIOS = (COUNT, "PDR")  # compared by their logarithms: margins are ratios
-SHORT, LONG = {STAGE2: "WD"}, {STAGE2: "Stage-2 WD"}  # other axes are called by their keys
+RATIOS = (COUNT, "PDR")  # metrics compared by their logarithms: margins are ratios
+SHORT, LONG = {STAGE2: "WD"}, {STAGE2: "Stage-2 WD"}  # names of axes; default: the key
 AXIS = {axis.key: axis for axis in AXES}
 IN_A_HEADLINE = ("variant", *(key for key in AXIS if key != "seed"))
 
@@ -26,12 +26,15 @@ Value = float | str | bool
 
 @dataclass(frozen=True)
 class Metric:
-    """What arms are compared by."""
+    """The column that compares two arms, its direction and its equivalence margin.
+
+    ValueError in one line for a margin of at most 1 where the metric is compared by its ratio.
+    """
 
     column: str = COUNT
     better: str = "higher"
     margin: float | None = None
-    """Ratio or difference of arms that still counts as equal; None: `equivalence_ratio`."""
+    """Ratio or difference between arms that still counts as equal; None: `equivalence_ratio`."""
 
     def __post_init__(self):
         if self.column in RATIOS and self.margin is not None and self.margin <= 1:
@@ -40,25 +43,29 @@ class Metric:
 
     @property
     def sign(self) -> int:
-        """What a difference is multiplied by, so that above 0 is better."""
+        """Factor (1 or -1) that makes a positive difference an improvement."""
         return 1 if self.better == "higher" else -1
 
     def bound(self, thresholds: Thresholds) -> float:
-        """The margin as a difference: of logarithms where the metric is compared by its ratio."""
+        """The margin as a difference: ln(margin) where the metric is compared by its ratio."""
         margin = thresholds.equivalence_ratio if self.margin is None else self.margin
         return math.log(margin) if self.column in RATIOS else margin
 
 
 @dataclass(frozen=True)
 class Question:
-    """Two values of one axis that are compared; ValueError in one line where they cannot be."""
+    """Comparison of two values of one axis.
+
+    ValueError in one line for equal arms, and for a headline with an unknown axis or without the
+    control's value.
+    """
 
     treatment: Value
     control: Value
     headline: Mapping[str, Value] = field(default_factory=dict)
-    """The cell that answers: values by axis (or "variant"), as far as they are needed."""
+    """The cell that answers the question: values by axis key (or "variant")."""
     axis: Axis = AXIS[STAGE2]
-    """Whose values the arms are."""
+    """The axis in which the two arms differ."""
     metric: Metric = Metric()
     default: Value | None = None
     """The axis value of runs whose name does not mention the axis."""
@@ -76,7 +83,10 @@ class Question:
 
     @classmethod
     def from_dict(cls, fields: Mapping) -> "Question":
-        """A question from a block of config.yaml as `Study.question` completes it."""
+        """A question from a mapping such as the one that `Study.question` completes.
+
+        ValueError in one line for an unknown axis, and for unknown or missing keys.
+        """
         fields = dict(fields)
         key = fields.pop("axis", STAGE2)
         if key not in AXIS:
@@ -88,7 +98,7 @@ class Question:
 
     @classmethod
     def from_json(cls, text: str) -> "Question":
-        """Read `to_json`'s form; ValueError for unknown or missing keys."""
+        """A question from the JSON of `to_json`; ValueError for unknown or missing keys."""
         try:
             fields = json.loads(text)
         except json.JSONDecodeError as error:
@@ -98,7 +108,7 @@ class Question:
         return cls.from_dict(fields)
 
     def to_dict(self) -> dict:
-        """What differs from the defaults, as config.yaml has it."""
+        """Arms, headline and whatever differs from the defaults, under the keys of config.yaml."""
         fields = {"treatment": self.treatment, "control": self.control}
         fields["headline"] = dict(self.headline)
         if not self.shares_trunk:
@@ -118,12 +128,12 @@ class Question:
 
     @property
     def is_original(self) -> bool:
-        """Whether the original reports' claims are about it, whatever its two values are."""
+        """Whether axis and metric are those of the original reports' claims."""
         return self.shares_trunk and self.metric == Metric()
 
     @property
     def change(self) -> str:
-        """'Stage-2 WD 0 instead of 0.05', in a sentence."""
+        """The comparison in words, for a sentence: 'Stage-2 WD 0 instead of 0.05'."""
         key, treatment, control = self.axis.key, *map(value_name, (self.treatment, self.control))
         return f"{LONG.get(key, key)} {treatment} instead of {control}"
 
@@ -132,13 +142,13 @@ class Question:
         return {"treatment": self.treatment, "control": self.control}[arm]
 
     def arm_name(self, arm: str) -> str:
-        """'WD 0' or 'warmup_steps 100': what "treatment" or "control" is, in a table."""
+        """Name of the arm "treatment" or "control" in a table: 'WD 0' or 'warmup_steps 100'."""
         return f"{SHORT.get(self.axis.key, self.axis.key)} {value_name(self.value(arm))}"
 
 
-ORIGINAL = Question(treatment=0.0, control=0.05)  # of the original reports, without a headline
+ORIGINAL = Question(treatment=0.0, control=0.05)  # the original reports' question, no headline
 
 
 def value_name(value: float | str | bool) -> str:
-    """A value of an axis as it is read."""
+    """An axis value as text: 'true', 'adamw', '0.05'."""
     return str(value).lower() if isinstance(value, str | bool) else f"{value:g}"

@@ -1,4 +1,4 @@
-"""A run's recipe: everything that determines its weights, as dataclasses and as canonical JSON.
+"""Recipe of a run: everything that determines its weights, as dataclasses and canonical JSON.
 
 Free of torch, so that the pipeline can check every recipe before anything is trained. A wrong
 value raises ValueError with one line that names the key, the value and what is allowed.
@@ -11,16 +11,16 @@ from dataclasses import dataclass
 
 from bitnet.common.errors import refuse
 
-# Adam with weight decay that is coupled to the gradient or apart from it, of everything or of the
-# matrices inside the layers; the last one decays by WD itself, not by LR x WD.
+# Adam with coupled (L2) or decoupled weight decay, of all parameters or of the layers' matrices
+# only; the last one decays by WD itself, not by LR x WD.
 OPTIMIZERS = ("adam", "adamw", "adam-matrices", "adamw-all", "adamw-unscaled")
 WEIGHTS = ("ternary", "full_precision")
 ACTIVATIONS = ("swiglu", "relu2")
-MOST_EVALUATIONS = 10_000  # of one run: each keeps some 50 KB
+MOST_EVALUATIONS = 10_000  # per run: each records some 50 KB
 
 
 def _canonical_floats(config) -> None:
-    """Write 4 as 4.0 where a float is meant, so that equal recipes are equal strings."""
+    """Convert integers in float fields, so that equal recipes are equal JSON strings."""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if field.type in (float, float | None) and isinstance(value, int):
@@ -29,10 +29,10 @@ def _canonical_floats(config) -> None:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Shape of a LLaMA-like transformer."""
+    """Shape of a LLaMA-like transformer; ValueError in one line for an impossible one."""
 
     vocab_size: int
-    """Pieces of the tokenizer."""
+    """Number of pieces of the tokenizer."""
     hidden_size: int
     """Width of the residual stream."""
     num_layers: int
@@ -99,7 +99,7 @@ class ModelConfig:
         return round(self.intermediate_ratio * self.hidden_size)
 
     def parameters(self) -> dict[str, int]:
-        """Parameter counts by part, from arithmetic alone."""
+        """Number of parameters by part: embedding, attention, feed_forward, norm."""
         C, F = self.hidden_size, self.intermediate_size
         kv = self.num_kv_heads * self.head_dim
         matrices = 1 if self.tie_embeddings else 2
@@ -113,15 +113,18 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Protocol of a training: two stages of learning rate and of weight decay."""
+    """Training protocol: data order, optimizer, two stages of learning rate and weight decay.
+
+    ValueError in one line for a value out of its range.
+    """
 
     steps: int
     batch_size: int
-    """Sequences a step."""
+    """Sequences per step."""
     sequence_length: int
-    """Tokens a sequence."""
+    """Tokens per sequence."""
     optimizer: str
-    """One of OPTIMIZERS: adam couples L2 on all parameters, adamw decays matrices apart."""
+    """One of OPTIMIZERS (see `bitnet.training.optim`)."""
     peak_lr: float
     """Learning rate at the end of the warm-up."""
     switch_lr: float
@@ -131,7 +134,7 @@ class TrainConfig:
     warmup_steps: int
     stage1_weight_decay: float
     stage2_weight_decay: float | None
-    """None in a trunk: stage 1 does not depend on it."""
+    """None for a trunk, which ends before stage 2."""
     lr_switch: int | None = None
     """Step at which stage 2 of the learning rate begins; None: halfway."""
     wd_switch: int | None = None
@@ -143,23 +146,23 @@ class TrainConfig:
     label_smoothing: float = 0.0
     """Share of the target's probability that is spread over the vocabulary."""
     shuffled: bool = False
-    """Positive control: tokens drawn one by one, so that no context says anything."""
+    """Positive control: tokens are drawn independently, so that contexts carry no information."""
     evaluate_every: int = 1000
-    """Steps between two evaluations at the probe."""
+    """Steps between evaluations at the probe."""
     evaluate_at: tuple[int, ...] = ()
     """Further steps to evaluate at."""
     samples: int = 0
-    """Texts written at each evaluation: so many greedily, so many drawn."""
+    """Texts generated at each evaluation: this many greedily, and as many by sampling."""
     threads: int = 1
-    """CPU threads: sums, and so bits, depend on them."""
+    """CPU threads; the rounding of sums depends on their number."""
     deterministic: bool = False
     """On a GPU: only kernels that give the same bits each time. A CPU always does."""
     compile: bool | None = None
-    """Whether torch compiles the layers; None: where the run is long enough to earn it back."""
+    """Whether torch.compile is used; None: if the run is long enough to earn its cost back."""
     accumulate: int = 1
-    """Micro-batches that a process passes one by one for a step: less memory, the same step."""
+    """Micro-batches per step and process, passed one after the other to save memory."""
     checkpoint_activations: bool = False
-    """Whether activations inside a layer are computed again for its gradients, not kept."""
+    """Whether activations inside a layer are recomputed in the backward pass instead of kept."""
     seed: int = 0
 
     def __post_init__(self):
@@ -199,18 +202,21 @@ class TrainConfig:
 
     @property
     def tokens(self) -> int:
-        """Tokens of all steps."""
+        """Tokens of all steps together."""
         return self.steps * self.batch_size * self.sequence_length
 
     def micro_batch(self, processes: int = 1) -> int:
-        """Sequences that a process passes at once; ValueError where the batch has no such parts."""
+        """Sequences in one forward pass of a process.
+
+        ValueError in one line where the batch does not divide into processes x accumulate.
+        """
         if self.batch_size % (processes * self.accumulate):
             parts = f"processes x accumulate = {processes} x {self.accumulate}"
             raise refuse("batch_size", self.batch_size, f"a multiple of {parts}")
         return self.batch_size // (processes * self.accumulate)
 
     def evaluation_steps(self, first: int, last: int) -> list[int]:
-        """Steps in [first, last] at which the probe is read: always 0, the WD switch, the end."""
+        """Evaluation steps in [first, last], sorted; a run has at least 0, WD switch and end."""
         steps = {0, self.wd_switch, self.steps, *self.evaluate_at}
         steps |= set(range(0, self.steps + 1, self.evaluate_every))
         return sorted(step for step in steps if first <= step <= last)
@@ -218,7 +224,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Model and protocol of one run (or, with stage2_weight_decay None, of a trunk)."""
+    """Model and training protocol of one run (of a trunk if stage2_weight_decay is None)."""
 
     model: ModelConfig
     training: TrainConfig
@@ -229,7 +235,7 @@ class Recipe:
 
     @classmethod
     def from_json(cls, text: str) -> "Recipe":
-        """Read `to_json`'s form; unknown or missing keys raise ValueError."""
+        """A recipe from the JSON of `to_json`; ValueError for unknown or missing keys."""
         try:
             fields = json.loads(text)
             return cls(ModelConfig(**fields["model"]), TrainConfig(**fields["training"]))

@@ -1,9 +1,9 @@
-"""Names of runs: `h256_wd0.05_adamw_fp_lr5e-4_seed2` to axis values and back.
+"""Names of runs: conversion of `h256_wd0.05_adamw_fp_lr5e-4_seed2` to axis values and back.
 
-A name is `h{hidden_size}_wd{stage2_weight_decay}` and then every axis that differs from its
+A name is `h{hidden_size}_wd{stage2_weight_decay}` followed by every axis that differs from its
 study's default, in the order of AXES. A trunk is named like its runs, without `wd`. Each value has
-one spelling, so a file name means one thing. A new axis is one more entry and leaves every old
-name's meaning alone.
+exactly one spelling, so a file name has exactly one meaning. A new axis is one more entry of AXES
+and does not change the meaning of existing names.
 """
 
 import re
@@ -28,13 +28,13 @@ class Axis:
     words: Mapping = field(default_factory=dict)
 
     def spell(self, value) -> str:
-        """The part of a name that says `value`."""
+        """The part of a run's name that stands for `value`; KeyError for an unknown word."""
         if self.words:
             return self.words[value]
         return self.prefix + (spell_number(value) if self.pattern == NUMBER else str(value))
 
     def read(self, part: str):
-        """The value that `part` spells, or None where it does not speak of this axis."""
+        """The value that a part of a name spells, or None where it belongs to another axis."""
         if self.words:
             return next((value for value, word in self.words.items() if word == part), None)
         match = re.fullmatch(f"{self.prefix}({self.pattern})", part)
@@ -58,15 +58,15 @@ AXES = (
     Axis("shuffled", "Variant", words={False: "ordered", True: "shuffled"}),
     Axis("seed", "Seed", "seed"),
 )
-VARIANT = "Variant"  # the one column of all axes that few studies vary
-BASE = "base"  # its value where a run is at its study's default in all of them
-ALWAYS = ("hidden_size", "stage2_weight_decay")  # spelled even where they are the default
-RUN = rf"h\d+_wd{NUMBER}(?:_[a-z0-9.-]+)*"  # what looks like a run's name, to tell files apart
+VARIANT = "Variant"  # the common column of all axes that few studies vary
+BASE = "base"  # its value where a run has its study's default in all of them
+ALWAYS = ("hidden_size", "stage2_weight_decay")  # in a name even where they are the default
+RUN = rf"h\d+_wd{NUMBER}(?:_[a-z0-9.-]+)*"  # pattern of a run's name, for file names
 TRUNK = r"h\d+(?:_(?!wd)[a-z0-9.-]+)*"
 
 
 def spell_number(value: float) -> str:
-    """The shortest spelling of a number, decimal on ties: 0, 0.05, 5e-4, 0.0015."""
+    """The shortest spelling of a number, decimal where lengths are equal: 0, 0.05, 5e-4."""
     number = Decimal(repr(float(value))).normalize()
     decimal = f"{number:f}"
     digits = "".join(str(digit) for digit in number.as_tuple().digits)
@@ -76,7 +76,10 @@ def spell_number(value: float) -> str:
 
 
 def spell(values: Mapping, defaults: Mapping) -> str:
-    """Name of the run with these axis values; of a trunk where stage2_weight_decay is None."""
+    """Name of the run with these axis values, or of a trunk if stage2_weight_decay is None.
+
+    values and defaults map the key of every axis to a value.
+    """
     return "_".join(axis.spell(values[axis.key]) for axis in _spelled(values, defaults))
 
 
@@ -90,7 +93,10 @@ def _spelled(values: Mapping, defaults: Mapping) -> list[Axis]:
 
 
 def parse(name: str, defaults: Mapping) -> dict:
-    """Axis values of a run's or a trunk's name; ValueError in one line where it is not one."""
+    """Axis values, by key, of a run's or trunk's name.
+
+    ValueError in one line for a part that is unknown or misspelled, or in the wrong order.
+    """
     values: dict = {**defaults, "hidden_size": None, "stage2_weight_decay": None}
     axes = iter(AXES)
     for part in name.split("_"):
@@ -112,7 +118,7 @@ def parse(name: str, defaults: Mapping) -> dict:
 
 
 def variant_of(name: str, defaults: Mapping) -> str:
-    """The parts of a name that have no column of their own, `base` where there are none."""
+    """The parts of a run's name that share the column Variant; "base" if there are none."""
     values = parse(name, defaults)
     parts = [
         axis.spell(values[axis.key])
@@ -123,7 +129,7 @@ def variant_of(name: str, defaults: Mapping) -> str:
 
 
 def keys_of(variant: str) -> list[str]:
-    """Keys of config.yaml that a variant speaks of."""
+    """Keys of config.yaml whose values a variant's name holds."""
     return [
         axis.key
         for part in variant.split("_")

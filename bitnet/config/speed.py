@@ -1,18 +1,21 @@
 """Floating-point operations of a training, and the seconds they are expected to take.
 
-Arithmetic from constants, measured once on a server core; another machine may differ by a
-factor of two. (Timing a matrix product here instead was off by ten inside a busy process.)
+The constants were measured once on a server core; another machine may differ by a factor of two.
+(Timing a matrix product at run time instead was off by a factor of ten inside a busy process.)
 """
 
 from bitnet.config.recipe import Recipe
 
-# Seconds that a step costs a layer besides its arithmetic, and the speed of that arithmetic.
+# Overhead of a step in seconds per layer, and the speed of its arithmetic in operations a second.
 CPU_SECONDS_A_LAYER, CPU_FLOPS = 0.0035, 8e10  # one thread in float32
-GPU_SECONDS_A_LAYER, GPU_FLOPS = 0.0025, 5e13  # not measured: launches and a cautious share of peak
+GPU_SECONDS_A_LAYER, GPU_FLOPS = 0.0025, 5e13  # not measured: kernel launches, cautious speed
 
 
 def flops_per_token(recipe: Recipe) -> float:
-    """Floating-point operations of forward and backward, a token (Kaplan et al. 2020, 2.1)."""
+    """Floating-point operations of forward and backward pass per token.
+
+    Source: Kaplan et al. 2020, section 2.1; attention scores are counted for a causal mask.
+    """
     model, parts = recipe.model, recipe.model.parameters()
     matrices = parts["attention"] + parts["feed_forward"] + model.vocab_size * model.hidden_size
     scores = model.num_layers * model.hidden_size * recipe.training.sequence_length
@@ -20,7 +23,7 @@ def flops_per_token(recipe: Recipe) -> float:
 
 
 def step_seconds(recipe: Recipe, gpu: bool) -> float:
-    """Expected seconds of one step."""
+    """Expected seconds of one optimizer step on a GPU or on the recipe's CPU threads."""
     c = recipe.training
     layer, flops = CPU_SECONDS_A_LAYER, CPU_FLOPS * c.threads
     if gpu:

@@ -1,8 +1,9 @@
 """BitLinear (BitNet b1.58): quantised forward, differentiated straight through.
 
-Both forms give the gradients of the textbook `x + (q(x) - x).detach()`, d/dx = g q(w) and
-d/dw = g^T q(x), without its extra passes over memory. Maps of one input quantise it once. The
-layer has no norm of its own (the transformer normalises before it) and no bias.
+Both autograd functions give the gradients of the textbook `x + (q(x) - x).detach()`, that is
+d/dx = g q(w) and d/dw = g^T q(x), without its extra passes over memory. Layers that read the same
+input quantise it once. The layer has no norm of its own (the transformer normalises before it)
+and no bias.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,14 +19,15 @@ from bitnet.model.quantization import int8_codes, ternary_codes
 VNNI = torch.cpu._is_vnni_supported()
 INTEGERS_FROM = 2**24  # multiply-adds of the products of one input
 
-_kept: dict | None = None  # by weight and form, inside `quantised_once`
+_kept: dict | None = None  # quantised weights by (id of the weight, form), in `quantised_once`
 
 
 @contextmanager
 def quantised_once() -> Iterator[None]:
-    """Inside, a weight is quantised at its first use only: for all micro-batches of a step.
+    """Context in which a weight is quantised at its first use only: for a step's micro-batches.
 
-    Weights must not change inside, and layers must not be compiled: a compiler cannot see this.
+    Weights must not change inside, and layers must not be compiled: torch.compile does not see
+    this global state.
     """
     global _kept
     _kept = {}
@@ -36,7 +38,7 @@ def quantised_once() -> Iterator[None]:
 
 
 def _once(form: Callable, weight: torch.Tensor, argument: object) -> tuple:
-    """A quantised weight as `form` gives it, made anew or kept."""
+    """The result of `form(weight, argument)`, cached inside `quantised_once`."""
     if _kept is None:
         return form(weight, argument)
     key = (id(weight), form)
@@ -46,24 +48,25 @@ def _once(form: Callable, weight: torch.Tensor, argument: object) -> tuple:
 
 
 def _full_form(weight: torch.Tensor, integers: bool) -> tuple:
-    """What a weight's codes stand for, their scale, and they as int8 where `integers`."""
+    """Dequantised weight `codes * scale`, its scale, its int8 codes (None unless `integers`)."""
     codes, scale = ternary_codes(weight)
     eight = codes.to(torch.int8) if integers else None
     return codes.mul_(scale), scale, eight
 
 
 def _mixed_form(weight: torch.Tensor, fast: torch.dtype) -> tuple:
-    """A weight's codes in a type, and their scale."""
+    """A weight's codes in the dtype `fast`, and their scale."""
     codes, scale = ternary_codes(weight)
     return codes.to(fast), scale
 
 
 def bit_linear(x: torch.Tensor, *weights: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """`x` (..., in) times each weight (out, in), int8 activations and ternary weights: (..., out).
+    """Products of `x` (..., in) with each weight (out, in), both quantised: one (..., out) each.
 
-    Gradients reach the latent weights and `x` straight through the quantisers. Under autocast the
-    products run in its type, else in float32 or float64; a large float32 product on a CPU that
-    multiplies int8 fast is one of integers (see `integers_pay`).
+    Activations are quantised to int8, weights to ternary. Gradients reach the latent weights and
+    `x` straight through the quantisers. Under autocast the products run in its dtype, else in
+    float32 or float64; a CPU with fast int8 products computes large float32 ones in integers
+    (see `integers_pay`).
     """
     mixed = torch.is_autocast_enabled(x.device.type)
     return (_Mixed if mixed else _Full).apply(x, *weights)
@@ -80,15 +83,18 @@ def integers_pay(x: torch.Tensor, weights: Sequence[torch.Tensor]) -> bool:
 
 
 def integer_product(rows: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    """`rows` (N, in) times `weight` (out, in), int8 codes, exactly; then times `scale` (N, 1)."""
+    """Exact product of int8 codes `rows` (N, in) and `weight` (out, in), times `scale` (N, 1).
+
+    Returns float32 (N, out).
+    """
     product = torch._int_mm(rows, weight.t())
-    # Its int32 become float32 where they lie: one more array of this size costs more than the pass.
+    # Converted from int32 to float32 in place: another array of this size costs more than the pass.
     result = product.view(torch.float32)
     return result.copy_(product).mul_(scale)
 
 
 class _Full(torch.autograd.Function):
-    """Products of what the codes stand for: scales cost one pass over the inputs."""
+    """Products of dequantised values: the scales cost one pass over the inputs."""
 
     @staticmethod
     def forward(ctx, x, *weights):
@@ -125,10 +131,10 @@ class _Full(torch.autograd.Function):
 
 
 class _Mixed(torch.autograd.Function):
-    """Products of the codes themselves, in autocast's type, and scales after them.
+    """Products of the codes in autocast's dtype; the scales are applied to the results.
 
-    bfloat16 holds every code exactly, so a forward product is that of integers; int8 codes are
-    what is kept for the backward pass.
+    bfloat16 represents every code exactly, so a forward product has exact factors. The backward
+    pass keeps int8 codes.
     """
 
     @staticmethod
@@ -161,18 +167,21 @@ class _Mixed(torch.autograd.Function):
 
 
 class BitLinear(nn.Linear):
-    """Linear map whose float32 latent weight (out, in) acts as its ternary quantisation."""
+    """Linear layer without bias that uses the ternary form of its float32 weight (out, in)."""
 
     def __init__(self, in_features: int, out_features: int):
         super().__init__(in_features, out_features, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(..., in_features) to (..., out_features), in the dtype of x."""
+        """Output (..., out) for x (..., in), which is quantised to int8 per token."""
         return bit_linear(x, self.weight)[0]
 
 
 def make_linear(in_features: int, out_features: int, weights: str) -> nn.Linear:
-    """BitLinear for `weights="ternary"`; its full-precision twin for `"full_precision"`."""
+    """BitLinear for `weights="ternary"`; nn.Linear without bias for `"full_precision"`.
+
+    ValueError in one line for any other `weights`.
+    """
     if weights not in WEIGHTS:
         raise ValueError(f"weights is {weights!r}; allowed: {', '.join(WEIGHTS)}")
     if weights == "ternary":
@@ -181,7 +190,10 @@ def make_linear(in_features: int, out_features: int, weights: str) -> nn.Linear:
 
 
 def side_by_side(x: torch.Tensor, *layers: nn.Linear) -> tuple[torch.Tensor, ...]:
-    """What layers of one kind give for one input (..., in); BitLinear ones quantise it once."""
+    """Outputs (..., out) of several layers for one input (..., in).
+
+    If all layers are BitLinear, the input is quantised once for all of them.
+    """
     if all(isinstance(layer, BitLinear) for layer in layers):
         return bit_linear(x, *(layer.weight for layer in layers))
     return tuple(layer(x) for layer in layers)

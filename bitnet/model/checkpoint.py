@@ -1,4 +1,4 @@
-"""Checkpoints: weights and training states on disk, to resume, to branch from, to export."""
+"""Checkpoints in safetensors: a run's weights, and training states to resume or branch from."""
 
 import json
 from collections.abc import Mapping
@@ -19,12 +19,16 @@ LOADABLE = "weights that training wrote, like models/quick/h64_wd0.safetensors"
 
 
 def save_weights(model: nn.Module, path: str | Path, metadata: Mapping[str, Any]) -> None:
-    """float32 latent weights, without the duplicate of a tied head."""
+    """Write a model's float32 latent weights; a tied head is stored once, as the embedding."""
     save_state(dict(model.named_parameters()), path, metadata)
 
 
 def load_weights(model: nn.Module, path: str | Path) -> None:
-    """Fill a model; ValueError where the file is damaged or belongs to another shape."""
+    """Copy the weights of a file into a model of the same shape.
+
+    FileNotFoundError for a missing file; ValueError in one line for a damaged one, or for one
+    whose tensors have other names or shapes.
+    """
     tensors, _ = load_state(path)
     own = dict(model.named_parameters())
     odd = sorted(tensors.keys() ^ own.keys())
@@ -39,19 +43,26 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
 def save_state(
     state: Mapping[str, torch.Tensor], path: str | Path, metadata: Mapping[str, Any]
 ) -> None:
-    """Tensors of any device as one whole file."""
+    """Write tensors (of any device) and JSON metadata to one file, atomically."""
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}
     save_tensors(path, arrays, metadata)
 
 
 def load_state(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Tensors on the CPU and metadata; FileNotFoundError or ValueError as `load_tensors`."""
+    """Tensors (on the CPU) and metadata of a file that `save_state` wrote.
+
+    FileNotFoundError for a missing file; ValueError in one line for a damaged one.
+    """
     arrays, metadata = load_tensors(path)
     return {name: torch.from_numpy(array) for name, array in arrays.items()}, metadata
 
 
 def open_trained(path: str | Path) -> tuple[Transformer, dict[str, Any]]:
-    """A run's model on the CPU and what was written beside it; ValueError where it is damaged."""
+    """A run's model (on the CPU, in eval mode) and the metadata of its file.
+
+    FileNotFoundError for a missing file; ValueError in one line for a damaged one, or for one that
+    holds a training state and no weights.
+    """
     _, metadata = load_state(path)
     if metadata.get("kind") != "weights":
         raise damaged(path, f"it holds {metadata.get('kind')}, not weights")
@@ -62,9 +73,10 @@ def open_trained(path: str | Path) -> tuple[Transformer, dict[str, Any]]:
 
 
 def load_trained(path: str | Path) -> tuple[Transformer, dict[str, Any]]:
-    """The same of a path that a user typed.
+    """A model and its metadata as `open_trained` returns them, for a path that a user typed.
 
-    ValueError in one line for a file that is no model, is damaged, or diverged in training.
+    ValueError in one line for a file that is missing, damaged or not a model, and for a model that
+    diverged in training.
     """
     if not Path(path).is_file():
         raise refuse("model", str(path), f"{LOADABLE} (there is no such file)")
@@ -83,5 +95,5 @@ def load_trained(path: str | Path) -> tuple[Transformer, dict[str, Any]]:
 
 
 def recipe_of(metadata: Mapping[str, Any]) -> Recipe:
-    """The recipe in what training wrote beside its weights."""
+    """The recipe in the metadata of a weights file; ValueError where it is not a valid one."""
     return Recipe.from_json(json.dumps(metadata["recipe"]))

@@ -2,8 +2,8 @@
 
 Source: Ma et al. 2024, "The Era of 1-bit LLMs: All Large Language Models are in 1.58 Bits",
 section 2 (absmean), and its "Training Tips, Code and FAQ" (absmax per token). The clamp of 1e-5
-and rounding half to even are those of transformers' BitLinear, so that what is trained here runs
-there unchanged.
+and rounding half to even are those of transformers' BitLinear, so that a model trained here gives
+the same outputs there.
 """
 
 import torch
@@ -12,12 +12,12 @@ EPS = 1e-5  # lower bound of every scale
 
 
 def ternary_codes(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Quantise a latent weight (out, in) to {-1, 0, 1} with one scale a tensor.
+    """Quantise a latent weight (out, in) to {-1, 0, 1} with one scale per tensor.
 
     Returns codes (as floats, the shape of `weight`) and the scale `mean|w|` (a scalar), both
-    float32 or float64; the weight they stand for is `codes * scale`. Rows are summed one by one
-    and their means in float64: a float32 sum over everything depends on the number of threads, and
-    one unit in the last place flips weights.
+    float64 for a float64 weight, else float32; `codes * scale` is the quantised weight. The mean
+    is taken over each row, then over the rows in float64: a float32 sum over the whole tensor
+    depends on the number of threads, and one unit in the last place flips weights.
     """
     weight = weight if weight.dtype == torch.float64 else weight.float()
     mean = weight.abs().mean(dim=-1).mean(dtype=torch.float64)
@@ -26,12 +26,12 @@ def ternary_codes(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def int8_codes(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Quantise activations to integers in [-127, 127] with one scale a token (last dimension).
+    """Quantise activations (..., C) to integers in [-127, 127] with one scale per token.
 
-    Returns codes (as floats, the shape of `x`) and scales (..., 1), float32 or float64; the
-    activation they stand for is `codes * scale`. Never in bfloat16: a tenth of all activations
-    would land on another integer. No clamp is needed: the largest code is absmax * (127 / absmax),
-    within two roundings of 127.
+    Returns codes (as floats, the shape of `x`) and scales (..., 1), both float64 for a float64
+    `x`, else float32; `codes * scale` is the quantised activation. It is never computed in
+    bfloat16, where a tenth of all activations would land on another integer. No clamp is needed:
+    the largest code is absmax * (127 / absmax), within two roundings of 127.
     """
     x = x if x.dtype == torch.float64 else x.float()
     # = abs().amax(), without a copy of x; torch.aminmax is several times slower on a CPU

@@ -18,7 +18,7 @@ INITIALIZER_RANGE = 0.02  # standard deviation of every matrix at the start, as 
 def rotary_tables(length: int, head_dim: int, theta: float) -> tuple[torch.Tensor, torch.Tensor]:
     """cos and sin of the rotary angles, each (length, head_dim), float32.
 
-    Source: Su et al. 2021 (RoFormer), eq. 34; both halves of a head share their frequencies.
+    Source: Su et al. 2021 (RoFormer), eq. 34. Both halves of a head use the same frequencies.
     """
     frequency = theta ** (-torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)
     angle = torch.outer(torch.arange(length, dtype=torch.float64), frequency)
@@ -27,13 +27,19 @@ def rotary_tables(length: int, head_dim: int, theta: float) -> tuple[torch.Tenso
 
 
 def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """Turn each pair (i, i + head_dim / 2) of x (B, heads, T, head_dim) by its position's angle."""
+    """Rotate each pair (i, i + head_dim / 2) of x (B, heads, T, head_dim) by its position's angle.
+
+    cos and sin are (T, head_dim); the result has the shape and dtype of x.
+    """
     first, second = x.chunk(2, dim=-1)
     return x * cos.to(x.dtype) + torch.cat([-second, first], dim=-1) * sin.to(x.dtype)
 
 
 class Attention(nn.Module):
-    """Query heads share key / value heads in groups (Ainslie et al. 2023, GQA)."""
+    """Causal grouped-query attention: query heads share key / value heads.
+
+    Source: Ainslie et al. 2023 (GQA).
+    """
 
     def __init__(self, hidden_size: int, num_heads: int, num_kv_heads: int, weights: str):
         super().__init__()
@@ -46,7 +52,7 @@ class Attention(nn.Module):
         self.o_proj = make_linear(hidden_size, hidden_size, weights)
 
     def forward(self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-        """Causal attention over x (B, T, C), to the same shape; cos and sin (T, head_dim)."""
+        """Output (B, T, C) for x (B, T, C) and rotary tables cos, sin (T, head_dim)."""
         B, T, C = x.shape
         maps = side_by_side(x, self.q_proj, self.k_proj, self.v_proj)
         # (B, heads, T, head_dim)
@@ -62,7 +68,7 @@ class Attention(nn.Module):
 
 
 def relu_squared(x: torch.Tensor) -> torch.Tensor:
-    """max(x, 0)^2 (So et al. 2021, Primer)."""
+    """max(x, 0)^2, elementwise (So et al. 2021, Primer)."""
     return F.relu(x).square()
 
 
@@ -79,7 +85,7 @@ class FeedForward(nn.Module):
         self.down_proj = make_linear(intermediate_size, hidden_size, weights)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, T, C) to (B, T, C)."""
+        """Output (B, T, C) for x (B, T, C)."""
         gate, up = self.gate_up_proj(x).chunk(2, dim=-1)
         return self.down_proj(self.activation(gate) * up)
 
@@ -95,7 +101,7 @@ class Layer(nn.Module):
         self.mlp = FeedForward(c.hidden_size, c.intermediate_size, c.activation, c.weights)
 
     def forward(self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-        """Residual stream x (B, T, C) to the next one; cos and sin (T, head_dim)."""
+        """Residual stream (B, T, C) after the layer, for x (B, T, C) and cos, sin (T, head_dim)."""
         x = x + self.self_attn(self.input_layernorm(x), cos, sin)
         return x + self.mlp(self.post_attention_layernorm(x))
 
@@ -103,7 +109,7 @@ class Layer(nn.Module):
 class Transformer(nn.Module):
     """Causal language model: token ids (B, T) to logits (B, T, vocab_size)."""
 
-    checkpoint_activations = False  # of a layer only its input is kept for its gradients
+    checkpoint_activations = False  # True: a layer keeps only its input for the backward pass
 
     def __init__(self, config: ModelConfig, sequence_length: int):
         super().__init__()
@@ -122,33 +128,37 @@ class Transformer(nn.Module):
     def initialize(self) -> None:
         """Draw all weights from torch's global generator.
 
-        An untied head keeps PyTorch's default (uniform of variance 1 / (3 hidden_size)), with
-        which the original investigation's loss began at ln V + 1/6.
+        An untied head keeps PyTorch's default (uniform of variance 1 / (3 hidden_size)). The loss
+        of the original investigation, which used it, began at ln V + 1/6 nats.
         """
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Embedding) and module is not self.lm_head:
                 nn.init.normal_(module.weight, std=INITIALIZER_RANGE)
 
     def hidden(self, ids: torch.Tensor) -> torch.Tensor:
-        """Last hidden states (B, T, hidden_size), normalised: what the head reads."""
+        """Last hidden states (B, T, hidden_size) of token ids (B, T), after the final norm."""
         T = ids.shape[1]
         x = self.embed_tokens(ids)  # (B, T, C)
         rotary = self.cos[:T], self.sin[:T]
         for layer in self.layers:
             if self.checkpoint_activations and torch.is_grad_enabled():
-                # Nothing in a layer is drawn at random: no generator's state needs to be kept.
+                # A layer uses no random numbers: no generator's state needs to be kept.
                 x = checkpoint(layer, x, *rotary, use_reentrant=False, preserve_rng_state=False)
             else:
                 x = layer(x, *rotary)
         return self.norm(x)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        """Token ids (B, T) to logits (B, T, vocab_size)."""
+        """Logits (B, T, vocab_size) of token ids (B, T)."""
         return self.lm_head(self.hidden(ids))
 
 
 def parameter_groups(model: nn.Module) -> dict[str, list[nn.Parameter]]:
-    """All parameters, once each: `embed` (and an untied head), `linear` matrices, norm `gain`s."""
+    """All parameters, once each, by group.
+
+    `embed` holds the embedding and an untied head, `linear` the matrices inside the layers, `gain`
+    the gains of the norms.
+    """
     linear = linear_weights(model)
     embed = [model.embed_tokens.weight]
     if model.lm_head.weight is not embed[0]:
@@ -159,5 +169,5 @@ def parameter_groups(model: nn.Module) -> dict[str, list[nn.Parameter]]:
 
 
 def linear_weights(model: nn.Module) -> list[nn.Parameter]:
-    """Matrices inside the layers: what is ternary in a ternary model; not embedding, not head."""
+    """Matrices inside the layers, the ones a ternary model quantises; no embedding, no head."""
     return [m.weight for m in model.layers.modules() if isinstance(m, nn.Linear)]

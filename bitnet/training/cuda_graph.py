@@ -1,4 +1,4 @@
-"""A step as one CUDA graph: a small model's hundreds of kernels in a single launch.
+"""CUDA graph of a training step: a small model's hundreds of kernels in a single launch.
 
 Source: the PyTorch manual, 'CUDA semantics', section 'CUDA Graphs', whole-network capture.
 """
@@ -14,10 +14,11 @@ log = logging.getLogger(__name__)
 
 
 class CudaGraph:
-    """Calls `compute(rows)`: the first times as it is, then captured once, then replayed.
+    """Callable that runs `compute(rows)`: eagerly at first, then from a captured CUDA graph.
 
-    A capture holds tensors' places and numbers' values: `key` is what numbers depend on, and
-    another key starts over. What cannot be captured goes on as it is, and a line says so.
+    A capture fixes the addresses of tensors and the values of Python numbers. `key` is whatever
+    those numbers depend on; another key leads to a new capture. If a capture fails, all further
+    calls run eagerly and a warning is logged.
     """
 
     def __init__(self, compute: Callable[[torch.Tensor], torch.Tensor], forget: Callable[[], None]):
@@ -30,6 +31,7 @@ class CudaGraph:
         self.refused = False
 
     def __call__(self, rows: torch.Tensor, key: object) -> torch.Tensor:
+        """Result of `compute(rows)`; rows must have the same shape and dtype at every call."""
         if key != self.key:
             self.key, self.graph, self.calls = key, None, 0
         self.calls += 1
@@ -48,7 +50,7 @@ class CudaGraph:
         return self.values.clone()
 
     def eager(self, rows: torch.Tensor) -> torch.Tensor:
-        """The step on the stream it is captured on, so that nothing is set up anew there."""
+        """Run `compute` on the capture's stream, so that libraries are set up on that stream."""
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream):
             values = self.compute(rows)
@@ -56,7 +58,7 @@ class CudaGraph:
         return values
 
     def capture(self, rows: torch.Tensor) -> None:
-        """Record one step without running it; its gradients live in the graph's own memory."""
+        """Record one step without running it; gradients lie in the graph's own memory pool."""
         self.rows, graph = rows.clone(), torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=self.stream):
             self.values = self.compute(self.rows)

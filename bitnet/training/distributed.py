@@ -1,8 +1,8 @@
-"""Data parallel training in several processes: rows are shared out, gradients summed.
+"""Data-parallel training: each process takes its share of a batch, gradients are summed.
 
-Not DistributedDataParallel: that sends parameters in groups which it forms anew after its first
-step, and where a number stands in a group decides in which order more than two are added. A
-training that was resumed would go on to other bits.
+DistributedDataParallel is not used, because it rebuilds its gradient buckets after the first step.
+The position of a value in its bucket decides in which order more than two processes add it, so a
+resumed training would get other bits.
 """
 
 import os
@@ -20,23 +20,23 @@ WAIT = timedelta(days=7)  # the first process may wait for another training befo
 
 @dataclass(frozen=True)
 class Ranks:
-    """Which of how many processes this one is; the first alone evaluates and writes files."""
+    """Rank of this process and number of processes; rank 0 alone evaluates and writes files."""
 
     rank: int = 0
     count: int = 1
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that evaluates and writes."""
+        """Whether this is rank 0, which evaluates and writes files."""
         return self.rank == 0
 
     def share(self, rows: torch.Tensor) -> torch.Tensor:
-        """This process's part of a batch (B, ...): (B / count, ...)."""
+        """This process's part (B / count, ...) of a batch (B, ...)."""
         return rows.chunk(self.count)[self.rank]
 
 
 def launched() -> Ranks:
-    """What torchrun says; alone without it."""
+    """Rank and count as torchrun set them; one process without torchrun."""
     if not dist.is_torchelastic_launched():
         return Ranks()
     return Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
@@ -44,7 +44,7 @@ def launched() -> Ranks:
 
 @contextmanager
 def joined(ranks: Ranks, device: torch.device) -> Iterator[None]:
-    """Wait for all processes, and be one of them."""
+    """Context inside which all processes form one group (NCCL on GPUs, gloo on CPUs)."""
     if ranks.count == 1:
         yield
         return
@@ -56,7 +56,7 @@ def joined(ranks: Ranks, device: torch.device) -> Iterator[None]:
 
 
 class Exchange:
-    """Adds up gradients over the processes, each as soon as a backward pass has finished it."""
+    """Sum of gradients over the processes, each sent as soon as the backward pass has made it."""
 
     def __init__(self, model: nn.Module, ranks: Ranks):
         self.ranks, self.sending = ranks, False
@@ -70,7 +70,7 @@ class Exchange:
             self.sent.append(dist.all_reduce(parameter.grad, async_op=True))
 
     def backward(self, loss: torch.Tensor, last: bool) -> None:
-        """Add a part's gradients to those that are there; after the `last` part add up over all."""
+        """Accumulate the gradients of a micro-batch's loss; after the `last` one sum over ranks."""
         self.sending = last
         loss.backward()
         for work in self.sent:
@@ -78,7 +78,7 @@ class Exchange:
         self.sent.clear()
 
     def total(self, value: torch.Tensor) -> torch.Tensor:
-        """Sum of a value over the processes."""
+        """Sum of a tensor over the processes, in place."""
         if self.ranks.count > 1:
             dist.all_reduce(value)
         return value

@@ -1,8 +1,8 @@
-"""Cross-entropy of a linear head in chunks of tokens, its gradient made in the forward pass.
+"""Fused linear head and cross-entropy: loss and gradient are computed together, chunk by chunk.
 
 F.cross_entropy passes five times over tokens x vocabulary and keeps two arrays of that size, which
-at a vocabulary of 32,000 are the largest of a training. Here a chunk of logits becomes its softmax
-and then its gradient in place.
+at a vocabulary of 32,000 are the largest of a training. Here a chunk of logits is overwritten by
+its softmax and then by its gradient.
 """
 
 import torch
@@ -20,8 +20,10 @@ def head_loss(
 ) -> torch.Tensor:
     """Mean cross-entropy, in nats, of the logits `hidden @ weight.T` against `targets`.
 
-    hidden (N, C), weight (V, C), targets (N,) int64; label_smoothing is F.cross_entropy's. Softmax
-    and loss are of the weight's type; under autocast the products run in its type.
+    hidden (N, C), weight (V, C), targets (N,) int64; `label_smoothing` means what it means in
+    F.cross_entropy; `at_once` is the number of logits held at a time. Returns a scalar of the
+    weight's dtype, in which the softmax is computed too; under autocast the products run in its
+    dtype.
     """
     return _HeadLoss.apply(hidden, weight, targets, label_smoothing, at_once)
 

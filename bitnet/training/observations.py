@@ -1,5 +1,6 @@
-"""Observations: what training records at the probe, uninterpreted: predictions, health of
-weights and layers, and how the model goes on from held-out text.
+"""Raw observations at the probe: predictions, norms of weights, layer activations, continuations.
+
+Nothing is interpreted here; `bitnet.evaluation` computes metrics from the recorded arrays.
 """
 
 import numpy as np
@@ -13,22 +14,22 @@ from bitnet.model.quantization import ternary_codes
 from bitnet.model.transformer import Transformer, linear_weights, parameter_groups
 
 LOGITS_AT_ONCE = 2**22  # elements of a chunk of logits: 16 MB in float32
-LEGACY_CONTEXTS, LEGACY_LENGTH = 20, 8  # of random ids: what the original script counted over
-THRESHOLD, NEAR = 0.5, 0.1  # of |w| / mean|w|, where a weight rounds to 0 or 1
+LEGACY_CONTEXTS, LEGACY_LENGTH = 20, 8  # random ids on which the original script counted
+THRESHOLD, NEAR = 0.5, 0.1  # |w| / mean|w| where a weight's code changes, and a band around it
 
-PROMPT, LENGTH = 16, 48  # tokens read, and tokens written behind them
-DRAWN = 1  # row of the texts that are drawn at temperature 1; 0 is greedy
+PROMPT, LENGTH = 16, 48  # tokens of a prompt and of its continuation
+DRAWN = 1  # first index of `continuations` for texts sampled at temperature 1; 0 is greedy
 
 
 @torch.no_grad()
 def observe(model: nn.Module, windows: torch.Tensor, positions: int) -> dict[str, np.ndarray]:
-    """Read a model at the probe's windows (count, length + 1).
+    """Evaluate a model at the first `positions` of the probe's windows (count, length + 1) int64.
 
-    Returns prediction (N,) argmax ids, nll (N,) nats and entropy (N,) nats of each predicted
-    distribution, mean_entropy () nats of the mean predicted distribution, and hidden_cosine (), the
-    mean cosine of two positions' last hidden states; N = positions. Logits are taken in float32,
-    means in float64. legacy_prediction (20,) is what random contexts are followed by, and of each
-    layer there is what `activations.Layers` found.
+    Returns arrays by name, with N = positions: prediction (N,) argmax ids; nll (N,) nats; entropy
+    (N,) nats of each predicted distribution; mean_entropy () nats of the mean distribution;
+    hidden_cosine (), the mean cosine between the last hidden states of two positions;
+    legacy_prediction (20,), the argmax ids after `legacy_contexts`; and the arrays of
+    `Layers.found`. Logits are computed in float32, means in float64.
     """
     vocab_size = model.config.vocab_size
     per_chunk = max(1, LOGITS_AT_ONCE // (vocab_size * (windows.shape[1] - 1)))
@@ -62,29 +63,31 @@ def observe(model: nn.Module, windows: torch.Tensor, positions: int) -> dict[str
 
 
 def legacy_contexts(vocab_size: int) -> torch.Tensor:
-    """Random contexts (20, 8), the same for every model of a vocabulary."""
+    """Random contexts (20, 8) int64, the same for every model of a vocabulary."""
     rng = np.random.Generator(np.random.Philox(key=[LEGACY_CONTEXTS, LEGACY_LENGTH]))
     ids = rng.integers(0, vocab_size, size=(LEGACY_CONTEXTS, LEGACY_LENGTH))
     return torch.from_numpy(ids)
 
 
 def mean_cosine(direction: torch.Tensor, count: int) -> torch.Tensor:
-    """Mean over all pairs of `count` unit vectors, from their sum (C,)."""
+    """Mean cosine () over all pairs of `count` unit vectors, from their sum `direction` (C,)."""
     return (direction.square().sum() - count) / (count * (count - 1))
 
 
 @torch.no_grad()
 def codes(model: nn.Module) -> torch.Tensor:
-    """Ternary values of all weights inside the layers, flat int8."""
+    """Ternary codes of all matrices inside the layers, one int8 vector (parameters,)."""
     return torch.cat([ternary_codes(w)[0].to(torch.int8).flatten() for w in linear_weights(model)])
 
 
 @torch.no_grad()
 def health(model: nn.Module) -> dict[str, float]:
-    """Norms of embed, head and linear weights, mean |w| of these, rms of the norms' gains.
+    """Statistics of a model's weights, by name.
 
-    For a ternary model zero_share and near_threshold (share of weights within 0.1 mean|w| of where
-    they round to another value) too; a full-precision twin's are NaN: nothing makes it ternary.
+    weight_norm, embed_norm, head_norm: L2 norms of the layers' matrices, embedding and head.
+    abs_mean: mean |w| of the layers' matrices. gain: root mean square of the norms' gains.
+    zero_share, near_threshold: share of codes that are 0, and of weights within 0.1 mean|w| of the
+    threshold between two codes; NaN for a full-precision model.
     """
     weights, gains = linear_weights(model), parameter_groups(model)["gain"]
     count = sum(w.numel() for w in weights)
@@ -111,7 +114,7 @@ def _norm(tensors: list[torch.Tensor]) -> float:
 
 
 class Layers:
-    """Watches the layers of a model inside a `with` block; nothing in it waits for the device."""
+    """Forward hooks on a model's layers, active in a `with` block, that never wait for a GPU."""
 
     def __init__(self, model: nn.Module):
         self.layers, device = model.layers, model.embed_tokens.weight.device
@@ -136,10 +139,11 @@ class Layers:
         self.passed[i] += x.square().sum(dtype=torch.float64)
 
     def found(self) -> dict[str, np.ndarray]:
-        """Of each layer (L,): activation_absmax, the largest |value| it passes on, and layer_share.
+        """Arrays (L,) with one entry per layer: activation_absmax and layer_share.
 
-        layer_share is the root mean square of what a layer adds to the residual stream over that
-        of what it was given: 0 for a layer that does nothing.
+        activation_absmax is the largest |value| of a layer's output. layer_share is the root mean
+        square of what a layer adds to the residual stream, divided by that of its input: 0 for a
+        layer that does nothing.
         """
         share = (self.added / self.passed).sqrt()
         return {
@@ -149,10 +153,10 @@ class Layers:
 
 
 def continuations(model: Transformer, windows: torch.Tensor, count: int, seed: int) -> np.ndarray:
-    """Token ids (2, count, PROMPT + LENGTH) int32: greedy, then drawn, from windows (N, T + 1).
+    """Texts (2, count, PROMPT + LENGTH) int32 that a model writes: greedy, and at temperature 1.
 
-    The prompts are the beginnings of windows that lie far apart; a text goes on past the end of a
-    document. -1 all over for a model whose logits are not finite.
+    The prompts are the first tokens of `count` evenly spaced windows of the probe (N, T + 1). A
+    text may go on past the end of a document. All ids are -1 where logits are not finite.
     """
     places = torch.linspace(0, len(windows) - 1, count).long()
     prompts = windows[places, :PROMPT]

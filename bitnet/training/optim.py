@@ -1,10 +1,10 @@
-"""Optimizers: Adam with coupled or decoupled weight decay, of all parameters or of matrices.
+"""Adam with coupled (L2) or decoupled weight decay, of all parameters or of matrices only.
 
 `adam` adds L2 to the gradient of every parameter, embeddings and norms too (coupled), as the
-original code did. `adamw` decays the matrices of the linear layers only, apart from the gradient
-(Loshchilov & Hutter 2019). They differ in two things at once, so `adam-matrices` and `adamw-all`
-complete the table. `adamw-unscaled` forgets to multiply the decay by the learning rate: a fault
-that no model survives, kept as a positive control.
+original code did. `adamw` decays the matrices of the linear layers only, decoupled from the
+gradient (Loshchilov & Hutter 2019). These two differ in two ways at once, so `adam-matrices` and
+`adamw-all` complete the table. `adamw-unscaled` does not multiply the decay by the learning rate:
+a fault that no model survives, kept as a positive control.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from bitnet.model.transformer import parameter_groups
 
 @dataclass(frozen=True)
 class Decay:
-    """How weight decay acts and what it acts on."""
+    """How weight decay acts (`coupled` to the gradient, times the LR) and on which parameters."""
 
     coupled: bool
     matrices_only: bool
@@ -38,11 +38,11 @@ DECAYS = {
 
 
 class Adam:
-    """Adam by torch's fused kernels, with the decay of a recipe's optimizer.
+    """Adam on torch's fused kernels, with the weight decay of a recipe's optimizer.
 
-    A step neither waits for a GPU nor reads a number from it: there the rate is a tensor, so that
-    a captured step can be replayed with another. Not torch.optim.Adam, whose construction imports
-    torch's compiler (over a second of each of many short trainings).
+    A step neither waits for a GPU nor reads a number from it. On a GPU the learning rate is a
+    tensor, so that a captured step can be replayed with another one. torch.optim.Adam is not used,
+    because its construction imports torch's compiler, over a second of each short training.
     """
 
     def __init__(self, model: nn.Module, config: TrainConfig):
@@ -69,7 +69,7 @@ class Adam:
 
     def set_step(self, lr: float, weight_decay: float) -> None:
         """Set learning rate and weight decay of the next updates."""
-        # AdamW multiplies by LR itself; a step without LR moves nothing in either form.
+        # The AdamW kernel multiplies by the LR itself; at LR 0 neither form changes a weight.
         self.weight_decay = weight_decay if self.times_lr or not lr else weight_decay / lr
         if isinstance(self.lr, torch.Tensor):
             self.lr.fill_(lr)
@@ -78,7 +78,7 @@ class Adam:
 
     @torch.no_grad()
     def step(self) -> None:
-        """Move every parameter by its gradient, which is then given up."""
+        """Update every parameter from its gradient, then set the gradient to None."""
         for held, decays in self.groups:
             moments = [self.moments[self.names[p]] for p in held]
             self.kernel(
@@ -100,11 +100,11 @@ class Adam:
                 p.grad = None
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """Moments by the name of their parameter, flat."""
+        """Tensors by "parameter name.moment" (step, exp_avg, exp_avg_sq)."""
         return {f"{n}.{k}": value for n, m in self.moments.items() for k, value in m.items()}
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Go back to where `state_dict` was taken; KeyError or RuntimeError if of another model."""
+        """Copy the tensors of a `state_dict`; KeyError or RuntimeError if of another model."""
         for name, value in self.state_dict().items():
             value.copy_(state[name])

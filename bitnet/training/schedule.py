@@ -11,7 +11,7 @@ from bitnet.config.recipe import TrainConfig
 
 @dataclass(frozen=True)
 class TwoStageLRScheduler:
-    """0 to `peak` over the warm-up, linear to `switch`, linear to `final` at the end."""
+    """Linear from 0 to `peak` (warm-up), to `switch` at the switch step, to `final` at the end."""
 
     peak: float
     switch: float
@@ -21,7 +21,7 @@ class TwoStageLRScheduler:
     steps: int
 
     def __call__(self, step: int) -> float:
-        """Learning rate of update `step`."""
+        """Learning rate of update `step`, counted from 1."""
         if step < self.warmup_steps:
             return self.peak * step / self.warmup_steps
         if step <= self.switch_step:
@@ -33,19 +33,22 @@ class TwoStageLRScheduler:
 
 @dataclass(frozen=True)
 class TwoStageWDScheduler:
-    """`stage1` up to and with the switch step, `stage2` after it."""
+    """Weight decay `stage1` up to and including the switch step, `stage2` after it."""
 
     stage1: float
     stage2: float
     switch_step: int
 
     def __call__(self, step: int) -> float:
-        """Weight decay of update `step`."""
+        """Weight decay of update `step`, counted from 1."""
         return self.stage1 if step <= self.switch_step else self.stage2
 
 
 def schedules(config: TrainConfig) -> tuple[TwoStageLRScheduler, TwoStageWDScheduler]:
-    """The two schedules of a recipe; a trunk never reaches stage 2 of its weight decay."""
+    """Schedules of learning rate and weight decay of a recipe.
+
+    A trunk ends at the switch, so its stage-2 weight decay is NaN and never used.
+    """
     lr = TwoStageLRScheduler(
         config.peak_lr,
         config.switch_lr,

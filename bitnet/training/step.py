@@ -1,4 +1,4 @@
-"""One optimizer step: loss, gradients, norms, clipping, update; on a GPU as one CUDA graph."""
+"""Optimizer step: loss, gradients, norms, clipping, update; on a GPU as one CUDA graph."""
 
 import logging
 import os
@@ -18,12 +18,12 @@ from bitnet.training.distributed import Exchange, Ranks
 from bitnet.training.loss import head_loss
 from bitnet.training.optim import DECAYS, Adam
 
-# What a step returns; norms are before clipping, those of parts in the order of `optim.parts`.
+# What a step returns. Norms are before clipping, in the order of `parameter_groups`.
 MEANS = ("loss", "grad_norm", "embed_grad_norm", "linear_grad_norm", "gain_grad_norm")
 ALONE = Ranks()
-# A compiler takes 17 to 32 seconds of a CPU the first time and 3 to 9 from its cache, and makes a
-# step there a tenth to a quarter shorter: a run (all its steps, whatever remains of them) of this
-# many seconds earns that back. On a GPU, where no step has been measured, that number is a guess.
+# torch.compile takes 17 to 32 seconds on a CPU the first time, 3 to 9 from its cache, and makes a
+# step there a tenth to a quarter shorter. A run whose steps take at least this many seconds in all
+# earns that back. For a GPU this number is a guess: no compiled step has been measured there.
 WORTH_SECONDS = 600
 COMPILERS = ("c++", "g++", "clang++")  # what torch needs to compile for a CPU
 
@@ -31,10 +31,12 @@ log = logging.getLogger(__name__)
 
 
 class Step:
-    """The training step of a model and its optimizer.
+    """The training step of a model and its optimizer; it never waits for the device.
 
-    Nothing in it waits for the device. `compiled`: the layers run as torch.compile makes them.
-    `ranks`: the processes that make this step together, each on its share of the rows.
+    compiled: the layers run through torch.compile.
+    ranks: the processes that share this step, each on its part of the batch.
+
+    ValueError in one line where the batch does not divide into processes x micro-batches.
     """
 
     def __init__(
@@ -47,11 +49,11 @@ class Step:
         self.optimizer = Adam(model, config)
         self.parts = list(parameter_groups(model).values())
         self.hidden = torch.compile(model.hidden, dynamic=False) if compiled else model.hidden
-        # One forward pass quantises a weight once by itself, unless it is made again for gradients.
+        # A single forward pass uses each weight once; only repeated passes gain from a cache.
         several = config.accumulate > 1 or config.checkpoint_activations
         self.quantised = quantised_once if several and not compiled else nullcontext
         self.device = model.embed_tokens.weight.device
-        # A decay that is divided by each step's rate is another constant each step.
+        # An unscaled decay is divided by the LR: a new constant each step, which no graph holds.
         captured = self.device.type == "cuda" and DECAYS[config.optimizer].times_lr
         if captured and ranks.count > 1:
             captured = False
@@ -60,13 +62,13 @@ class Step:
         self.run = graph or (lambda rows, key: self.compute(rows))
 
     def __call__(self, rows: torch.Tensor, lr: float, weight_decay: float) -> torch.Tensor:
-        """Train on token ids (B, T + 1); returns the values of `MEANS` (5,)."""
+        """Train on token ids (B, T + 1) int64; returns the values of `MEANS` (5,)."""
         self.optimizer.set_step(lr, weight_decay)
         own = self.ranks.share(rows)
         return self.run(own.to(self.device, non_blocking=True), weight_decay)
 
     def compute(self, rows: torch.Tensor) -> torch.Tensor:
-        """The step itself on this process's rows, with the rate and decay that are set."""
+        """The step on this process's rows (B / ranks, T + 1), at the LR and decay already set."""
         c, losses = self.config, []
         with self.quantised():
             for part, piece in enumerate(rows.chunk(c.accumulate), 1):
@@ -84,7 +86,7 @@ class Step:
             parameter.grad = None
 
     def gradients(self, rows: torch.Tensor, last: bool) -> torch.Tensor:
-        """Add the gradients of a micro-batch; returns its part of the batch's loss."""
+        """Accumulate the gradients of a micro-batch (b, T + 1); returns its part of the loss."""
         c = self.config
         with autocast(self.device):
             hidden = self.hidden(rows[:, :-1]).flatten(0, 1)
@@ -96,12 +98,15 @@ class Step:
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """bf16 matrix products on a GPU; full precision on a CPU, where bf16 would be slower."""
+    """Autocast to bfloat16 on a GPU; disabled on a CPU, where bfloat16 would be slower."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
 
 
 def compiles(recipe: Recipe, device: torch.device) -> bool:
-    """Whether a run on a device is compiled: as its recipe says, or by its length."""
+    """Whether to compile a run: as its recipe states, else if the run is long enough.
+
+    A CPU run without a C++ compiler on the machine is compiled only if its recipe demands it.
+    """
     c = recipe.training
     if c.compile is not None:
         return c.compile

@@ -1,7 +1,7 @@
-"""Trainer of one stretch of a run: a trunk (to the switch) or a branch (from there to the end).
+"""Training loop of one stretch of a run: a trunk (to the switch) or a branch (from it to the end).
 
 Training records raw observations at the probe and interprets none of them. It can be stopped at
-any step: given the state it last handed to `save`, it goes on to the same bits on the same CPU.
+any step and resumed from the state last passed to `save`, with the same bits on the same CPU.
 """
 
 import time
@@ -20,14 +20,14 @@ from bitnet.training.schedule import schedules
 from bitnet.training.step import ALONE, MEANS, Step, autocast
 
 RECENT = 100  # steps over which Loss and GradNorm are averaged and FlipRate is counted
-CHECK_EVERY = 10  # steps between two looks at whether the loss is finite: a look waits for a GPU
+CHECK_EVERY = 10  # steps between checks that the loss is finite: a check waits for a GPU
 
-Report = Callable[[int, float, float], None]  # step, loss, tokens a second
+Report = Callable[[int, float, float], None]  # step, loss in nats, tokens per second
 
 
 @dataclass
 class Trainer:
-    """A model in training between two steps, with all that the next step depends on."""
+    """State of a training between two steps: model, optimizer, schedules and recorded rows."""
 
     recipe: Recipe
     device: torch.device
@@ -35,7 +35,7 @@ class Trainer:
     ranks: Ranks = ALONE
     step: int = 0
     diverged: bool = False
-    spike: float = 0.0  # nats that a loss stood above the mean of RECENT steps since the last row
+    spike: float = 0.0  # largest loss above the mean of RECENT steps since the last row, nats
     rows: list[dict] = field(default_factory=list)
     recent: list[torch.Tensor] = field(default_factory=list)  # (5,) of each step: MEANS
     codes: dict[int, torch.Tensor] = field(default_factory=dict)  # ternary values at past steps
@@ -48,7 +48,7 @@ class Trainer:
         self.lr, self.wd = schedules(self.recipe.training)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """Everything that `load_state_dict` needs to go on to the same bits, as flat tensors."""
+        """All state as a flat mapping of tensors; `load_state_dict` restores it to the bit."""
         state = {
             "step": torch.tensor(self.step),
             "diverged": torch.tensor(self.diverged),
@@ -65,7 +65,7 @@ class Trainer:
         return state
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Go back to where `state_dict` was taken; ValueError where it is of another model."""
+        """Restore a `state_dict`; ValueError in one line where it is of another model."""
         parts: dict[str, dict[str, torch.Tensor]] = {}
         for key, value in state.items():
             part, _, name = key.partition(".")
@@ -89,7 +89,7 @@ class Trainer:
         self.codes = {int(s): c.to(self.device) for s, c in parts.get("codes", {}).items()}
 
     def update(self, tokens: np.ndarray) -> None:
-        """One optimizer step on the batch of (seed, step)."""
+        """One optimizer step on the batch of (seed, step), drawn from token ids (tokens,)."""
         c, step = self.recipe.training, self.step + 1
         drawn = batch(tokens, c.seed, step, c.batch_size, c.sequence_length, c.shuffled)
         values = self.advance(torch.from_numpy(drawn), self.lr(step), self.wd(step))
@@ -97,7 +97,7 @@ class Trainer:
         self.recent = [*self.recent[-RECENT + 1 :], values]
 
     def finite(self) -> bool:
-        """Whether losses and gradient norms since the last look are finite; notes a spike."""
+        """Whether the last CHECK_EVERY losses and gradient norms are finite; updates `spike`."""
         recent = torch.stack(self.recent)
         last, mean = recent[-CHECK_EVERY:], recent[:, 0].mean()
         high, finite = torch.stack([last[:, 0].max() - mean, last.isfinite().all()]).tolist()
@@ -105,12 +105,15 @@ class Trainer:
         return bool(finite)
 
     def snapshot(self) -> None:
-        """Remember the ternary values, to count RECENT steps later how many have changed."""
+        """Keep the ternary codes, to count RECENT steps later how many have changed."""
         if self.recipe.model.weights == "ternary":
             self.codes[self.step] = codes(self.model)
 
     def record(self, windows: torch.Tensor, positions: int) -> None:
-        """Append what the probe shows now, with the values this step was trained with."""
+        """Append a row: observations at the probe, weight statistics, LR and decay of the step.
+
+        windows (count, length + 1) int64 and positions are the probe's.
+        """
         with autocast(self.device):
             row = observe(self.model, windows, positions)
         flip_rate = float("nan")
@@ -137,7 +140,7 @@ class Trainer:
         self.rows.append({key: np.asarray(value) for key, value in row.items()})
 
     def observations(self) -> dict[str, np.ndarray]:
-        """All rows so far as arrays with one entry an evaluation."""
+        """All recorded rows as arrays (evaluations, ...) by name."""
         return {key: np.stack([row[key] for row in self.rows]) for key in self.rows[0]}
 
 
@@ -152,10 +155,16 @@ def train(
     report: Report | None = None,
     watch: Callable[[Trainer], None] | None = None,
 ) -> None:
-    """Train `trainer` up to and with step `last`, recording at the recipe's evaluation steps.
+    """Train up to and including step `last`, recording at the recipe's evaluation steps.
 
-    A loss or a gradient that is not finite ends it: the step is recorded as it is and `diverged`
-    is set. Of several processes only the first records. `watch` is called after each evaluation.
+    tokens: ids of the training shard (tokens,).
+    windows, positions: the probe (count, length + 1) int64, and how many of its positions count.
+    save: called with the state every `save_every` steps, but not at the last one.
+    report: called every CHECK_EVERY steps with step, loss in nats and tokens per second.
+    watch: called with the trainer after each evaluation.
+
+    A loss or gradient norm that is not finite ends the training: the step is recorded and
+    `diverged` is set. Of several processes only rank 0 records and saves.
     """
     c, first = trainer.recipe.training, trainer.ranks.first
     probe = torch.from_numpy(windows).to(trainer.device)
