@@ -1,8 +1,8 @@
 """Cells of a study: its runs reduced to states (one a run) and paired differences (one a seed).
 
-A cell is all that runs have in common but their seed and their arm: size, peak LR, Stage-1 WD,
-variant, optimizer, weights. Its unit is the seed: both arms of one (treatment and control of
-the question) share it, and with Stage-2 WD a trunk too, so their difference is paired.
+The runs of a cell agree in size, peak LR, Stage-1 WD, variant, optimizer and weights; they differ
+only in seed and arm (treatment or control of the question). The two arms of a seed share it, and
+with Stage-2 WD also a trunk, so their difference is paired and the seed is the unit of statistics.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from bitnet.evaluation.metrics import COLUMNS
 from bitnet.evaluation.states import final, state, trunk_state
 
 CELL = ["HiddenSize", "PeakLR", "Stage1WD", "Variant", "Optimizer", "Weights"]
-AGREE = ["N", "VocabSize", "DataHash", "Blind"]  # what every row of a table must share
+AGREE = ["N", "VocabSize", "DataHash", "Blind"]  # columns with one value in a whole table
 DATA = [*AGREE, "UniqueTargets", "UnigramLoss", "BigramLoss", "TrigramLoss"]
 DATA += ["BigramUniquePredictions", "TrigramUniquePredictions", "TrigramPDR"]
 EFFECTS = ["UniquePredictions", "PDR", "ValLoss"]
@@ -31,34 +31,42 @@ class Cell:
 
     key: tuple
     trunk: list[str]
-    """States at the switch: of the trunks or, where arms share none, of the runs of both."""
+    """States at the switch: of the trunks or, if arms share no trunk, of the runs of both arms."""
     control: pd.DataFrame
     treatment: pd.DataFrame
     deltas: pd.DataFrame
-    """Index: the seeds that can be compared; columns: `effects` (ln, ln, nats, as recorded)."""
+    """Treatment - control. Index: seeds with two sound arms. Columns: `effects`, in natural
+    logarithms for UniquePredictions and PDR, in nats for ValLoss, else in the metric's unit."""
     data: dict
     notes: list[str] = field(default_factory=list)
     question: Question = ORIGINAL
 
     @property
     def metric(self) -> Metric:
-        """What the question is decided by."""
+        """The question's metric."""
         return self.question.metric
 
     @property
     def primary(self) -> str:
-        """Counts mean nothing on a blind corpus (its bigram predicts under 100 tokens)."""
+        """Column of the deciding effect: the metric's; PDR for counts on a blind corpus.
+
+        On a blind corpus (its bigram predicts under 100 tokens) counts carry no information.
+        """
         blind = self.data["Blind"] and self.metric.column == COUNT
         return "PDR" if blind else self.metric.column
 
     @property
     def before(self) -> list[str]:
-        """States of what the treatment is up against: trunks, or the runs of the control."""
+        """States without the treatment: of trunks, or of the control's runs if none is shared."""
         return self.trunk if self.question.shares_trunk else list(self.control["State"])
 
 
 def checked(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows in one order, whatever order they came in; refused where they do not fit together."""
+    """Rows of a study, sorted.
+
+    ValueError in one line for missing columns or values, no rows, rows of several data sets, and
+    two rows of one run and step.
+    """
     if missing := [column for column in COLUMNS if column not in rows]:
         raise ValueError(f"results lack the columns {', '.join(missing)}")
     if rows.empty:
@@ -77,12 +85,15 @@ def checked(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def effects(question: Question) -> list[str]:
-    """Columns that the arms are compared in."""
+    """Columns in which the arms are compared: EFFECTS and the question's metric."""
     return list(dict.fromkeys([*EFFECTS, question.metric.column]))
 
 
 def make_cell(key: tuple, rows: pd.DataFrame, thresholds: Thresholds, question: Question) -> Cell:
-    """The runs of one cell, `armed`; ValueError where the arms of a seed end at different steps."""
+    """A cell from its rows, which must have passed `armed`. key: its values of CELL.
+
+    ValueError in one line where the arms of a seed end at different steps.
+    """
     parts = [of_arm(rows, question.value(arm)) for arm in ("control", "treatment")]
     control, treatment = (_arm(part, effects(question), thresholds) for part in parts)
     shared = question.shares_trunk
@@ -118,12 +129,12 @@ def _arm(rows: pd.DataFrame, effects: Sequence[str], thresholds: Thresholds) -> 
 
 
 def sound(arm: pd.DataFrame) -> pd.DataFrame:
-    """Runs that can be compared: neither invalid nor diverged."""
+    """Runs of an arm that can be compared: neither invalid nor diverged."""
     return arm[~arm["State"].isin(["invalid", "diverged"])]
 
 
 def _pair(cell: Cell, thresholds: Thresholds) -> None:
-    """Differences of the seeds that have two sound arms, and notes on those that have not."""
+    """Set a cell's differences, of seeds with two sound arms, and note the seeds without."""
     arms = {cell.question.arm_name(arm): getattr(cell, arm) for arm in ("treatment", "control")}
     seeds = sorted({seed for arm in arms.values() for seed in arm.index})
     for name, arm in arms.items():
@@ -160,7 +171,11 @@ def _measured(values: pd.Series) -> pd.Series:
 
 
 def with_twin(cell: Cell, cells: Sequence[Cell]) -> tuple[pd.Series, pd.Series] | None:
-    """Primary differences of a ternary cell and of its twin, of the seeds that both have."""
+    """Primary differences of a ternary cell and of its full-precision twin.
+
+    Two series by seed, of the seeds that both cells have, in natural logarithms for counts and
+    PDR, else in the metric's unit. None unless the cell is ternary and has exactly one twin.
+    """
     twins = [c for c in cells if c.key[:-1] == cell.key[:-1] and c.key[-1] != TERNARY]
     if cell.key[-1] != TERNARY or len(twins) != 1:
         return None
@@ -170,16 +185,16 @@ def with_twin(cell: Cell, cells: Sequence[Cell]) -> tuple[pd.Series, pd.Series] 
 
 
 def armed(rows: pd.DataFrame, question: Question) -> pd.DataFrame:
-    """Rows with `Arm`, the value of the question's axis; elsewhere all say what the control says.
+    """Rows with a column `Arm`, the value of the question's axis.
 
-    So the runs of a cell differ in seed and arm alone, and a cell is named like its control. Where
-    the axis is another than Stage-2 weight decay, runs whose Stage-2 weight decay is not the
-    headline's are a variant.
+    The axis's own column is set to the control's value, so that the two arms of a cell differ in
+    `Arm` and `Seed` only, and a cell is named like its control. If the axis is not Stage-2 weight
+    decay, runs with another Stage-2 weight decay than the headline's become a variant.
     """
     axis = question.axis
     if axis.key == STAGE2:
         return rows.assign(Arm=rows["Stage2WD"])
-    rows = rows[rows["Stage2WD"].notna()]  # a trunk's own table is none of a run
+    rows = rows[rows["Stage2WD"].notna()]  # a trunk's table holds no run
     if axis.column == VARIANT:
         found = {name: _split(name, axis, question.default) for name in rows[VARIANT].unique()}
         arms, names = (rows[VARIANT].map({k: v[i] for k, v in found.items()}) for i in (0, 1))
@@ -193,7 +208,7 @@ def armed(rows: pd.DataFrame, question: Question) -> pd.DataFrame:
 
 
 def of_arm(rows: pd.DataFrame, value: float | str | bool) -> pd.DataFrame:
-    """Rows of one arm of those that are `armed`."""
+    """Rows whose `Arm` has a value; they must have passed `armed`."""
     arms = rows["Arm"]
     same = arms == value if isinstance(value, str | bool) else np.isclose(arms, value)
     return rows[same]

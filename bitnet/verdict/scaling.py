@@ -1,7 +1,7 @@
-"""Is collapse a matter of size? States of otherwise equal cells, ordered by HiddenSize.
+"""Scaling outcome: how the states of otherwise equal cells change with HiddenSize.
 
-A: larger models avoid it: one change along the sizes, to diverse; the smallest diverse size is the
-minimum viable one. B: every size ends in the same state. C: neither.
+A: larger models avoid collapse: there is one change along the sizes, to diverse, and the smallest
+diverse size is the minimum viable one. B: every size ends in the same state. C: neither.
 """
 
 import pandas as pd
@@ -19,9 +19,10 @@ PARTS = {"at the switch": "TrunkStates", "control": "ControlStates", "treatment"
 
 
 def scaling(cells: pd.DataFrame) -> pd.DataFrame:
-    """One row a series of sizes and part of the runs: Sizes, States, Scaling, MinimumSize.
+    """Table with one row per series of sizes and part of the runs.
 
-    cells: the verdict's table. Series of one size are left out: they order nothing.
+    cells: the table of `judge`. Columns: those of SERIES, Part (a key of PARTS), Sizes, States,
+    Scaling (A, B, C, none), MinimumSize (NA unless A). Series of one size are left out.
     """
     rows = []
     for key, series in cells.sort_values("HiddenSize").groupby(SERIES):
@@ -39,7 +40,7 @@ def scaling(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def majority(tally: str) -> str:
-    """The state that more than half of the runs of a tally are in; empty where there is none."""
+    """State of more than half of the runs in a tally like 'collapsed 2/3, diverse 1/3', or ''."""
     for part in filter(None, tally.split(", ")):
         state, _, counts = part.rpartition(" ")
         count, total = map(int, counts.split("/"))
@@ -49,7 +50,7 @@ def majority(tally: str) -> str:
 
 
 def order(states: list[str]) -> str:
-    """A, B, C or none for the states of growing sizes."""
+    """Scaling outcome ("A", "B", "C" or "none") of states in the order of growing sizes."""
     if not all(states):
         return "none"
     changes = [i for i in range(1, len(states)) if states[i] != states[i - 1]]

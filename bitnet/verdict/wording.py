@@ -1,14 +1,14 @@
-"""What outcomes are called, what they mean and how a headline says them, as the question has it.
+"""Wording of outcomes: their names, meanings and headlines, as they fit a question.
 
-Numbers and names are filled in: {change} is 'Stage-2 WD 0 instead of 0.05', {t} and {c} are the
-arms, {metric} is what they are compared by.
+Placeholders: {change} is 'Stage-2 WD 0 instead of 0.05', {t} and {c} are the names of the arms,
+{metric} is the metric's column.
 """
 
 from collections.abc import Mapping
 
 from bitnet.config.question import COUNT, Question
 
-# Arms that share no trunk cannot be said to be fixed: the control shows what would have been.
+# Without a shared trunk nothing was broken before: a treatment can prevent a collapse, not fix it.
 PREVENTS = {
     "fixed": "prevented",
     "no effect (nothing to fix)": "no effect (nothing to prevent)",
@@ -64,24 +64,24 @@ ASKED = "in small BitNet b1.58 models?"
 
 
 def named(outcome: str, question: Question) -> str:
-    """The name of an outcome of the rule, in a study of this question."""
+    """Name of a rule's outcome in a study of this question ("fixed" may be "prevented")."""
     return outcome if question.shares_trunk else PREVENTS.get(outcome, outcome)
 
 
 def meanings(question: Question) -> dict[str, str]:
-    """What each outcome says, by name, in the order of the rule."""
+    """Meaning of each outcome by its name, in the order of the rule."""
     texts = _chosen(question, MEANINGS, MEANINGS_APART, MEANINGS_OF_METRIC)
     outcomes = [o for o in MEANINGS if question.shares_trunk or o != "recovers either way"]
     return {name: texts[name] for name in (named(outcome, question) for outcome in outcomes)}
 
 
 def lead(outcome: str, question: Question) -> str:
-    """What the headline opens with, of an outcome by its name."""
+    """First words of the headline for an outcome, by its name as `named` returns it."""
     return _chosen(question, LEADS, LEADS_APART, LEADS_OF_METRIC)[outcome]
 
 
 def asked(question: Question) -> str:
-    """The question in one sentence."""
+    """The study's question as one sentence."""
     said, metric = (
         question.change.replace("Stage-2 WD", "Stage-2 weight decay"),
         question.metric,
