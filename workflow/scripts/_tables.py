@@ -1,4 +1,4 @@
-"""Tables of runs as judging reads them: each checked against its record, all against each other."""
+"""Common parts of scripts on a study's tables: flags, checked reading, warnings, records."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ from workflow.scripts._cli import code_of, flags
 def judging_flags(
     doc: str, title: str, outputs: Sequence[str] = ("csv", "markdown")
 ) -> argparse.ArgumentParser:
-    """Flags of a script that judges a study: its tables and rule in, files out."""
+    """Parser of a script on a study: tables, question, thresholds, title, and a flag per output."""
     parser = flags(doc)
     parser.add_argument("--inputs", nargs="+", required=True, help="CSV files of runs")
     parser.add_argument("--question", required=True, help="arms and headline cell, as JSON")
@@ -33,7 +33,7 @@ def judging_flags(
 
 
 def seal(args: argparse.Namespace, part: str, **settings: Any) -> None:
-    """Write the record of what a judging script has written: by which rule, settings and code."""
+    """Write the record of a script's outputs: question, thresholds, settings and code."""
     outputs = [Path(getattr(args, name)) for name in args.outputs]
     made = {
         "question": Question.from_json(args.question).to_dict(),
@@ -46,7 +46,7 @@ def seal(args: argparse.Namespace, part: str, **settings: Any) -> None:
 
 
 def original(text: str) -> Question:
-    """A question from its JSON; ValueError where it is not that of the original reports."""
+    """A question from its JSON; ValueError where it is not one of the original reports."""
     question = Question.from_json(text)
     if not question.is_original:
         raise refuse(
@@ -56,9 +56,10 @@ def original(text: str) -> Question:
 
 
 def read_tables(paths: Sequence[str]) -> tuple[pd.DataFrame, dict[str, dict]]:
-    """Rows and records of runs; ValueError where one is not what was written, or of another kind.
+    """Rows of all tables, concatenated, and their records by name of the run.
 
-    Rows of other code, data or protocol than the rest are no sample of one study.
+    ValueError in one line where a table differs from its record, or the runs differ in code, data
+    or protocol, so that they are no sample of one study.
     """
     records = {Path(path).stem: read_record(path) for path in paths}
     if odd := disagreements(records):
@@ -70,12 +71,12 @@ def read_tables(paths: Sequence[str]) -> tuple[pd.DataFrame, dict[str, dict]]:
 
 
 def best_possible_loss(records: Mapping[str, Mapping]) -> float:
-    """The least loss that any model can reach on a study's text, nats a token; NaN if unknown."""
+    """Lowest loss that any model can reach on a study's text, nats per token; NaN if unknown."""
     return next(iter(records.values())).get("best_possible_loss", math.nan)
 
 
 def warnings(records: Mapping[str, Mapping]) -> list[str]:
-    """What a reader of the verdict must know of how its rows were made, a line each."""
+    """Notes for the verdict, one line each: differences of devices, versions and code."""
     lines = [f"Made under different conditions: {line}." for line in unlike(records)]
     first = next(iter(records.values()))["lineage"]
     for part in ("train", "evaluate"):

@@ -1,10 +1,10 @@
-"""Take the text of a corpus, up to its caps, into parquet files of bounded size.
+"""Write the text of a corpus, up to its caps in bytes, to parquet files of bounded size.
 
     python -m workflow.scripts.text --source '{"source": "stories", "seed": 0, \\
         "train_bytes": 8000000, "validation_bytes": 400000}' --output text.json
 
 writes train-00000.parquet, ..., validation-00000.parquet, ... beside the output, which describes
-them. Interrupted, the same command goes on behind the last whole file.
+them. After an interruption the same command continues behind the last finished file.
 """
 
 import json
@@ -21,13 +21,13 @@ from bitnet.data.parts import PART_BYTES, keep, kept, part_path, settle
 from bitnet.data.text import read_text_part, write_text_part
 from workflow.scripts._cli import code_of, flags, log, parsed, run
 
-# Signs of text decoded wrongly before it came here: kept, since any byte has a token, and counted.
+# Signs of text that its source decoded wrongly. It is kept, as any byte has a token, and counted.
 GARBLED = ("\ufffd", "\u00e2\u20ac")
 DESCRIBED = ("file", "sha256", "documents", "bytes")
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write both splits; a document is in one of them only."""
+    """Write both splits; a document is in only one of them."""
     parser = flags(__doc__)
     parser.add_argument("--source", required=True, help="a block of corpora, as JSON")
     parser.add_argument("--output", required=True, help="JSON file to write")
@@ -46,15 +46,15 @@ def main(argv: list[str] | None = None) -> None:
 
 
 class Split:
-    """One split on its way from the corpus to the disk."""
+    """Writer of one split, from the corpus to parquet files."""
 
     def __init__(self, folder: Path, name: str, source: dict, key: dict, without=frozenset()):
         self.folder, self.name, self.source, self.key = folder, name, source, key
-        self.without = without  # hashes of documents that are in the other split
-        self.seen: Counter = Counter()  # since the last whole part
+        self.without = without  # hashes of the other split's documents
+        self.seen: Counter = Counter()  # counts since the last finished part
 
     def write(self) -> dict:
-        """Write the parts that are not there yet; returns the description of all."""
+        """Write the missing parts and return the description of the split."""
         parts: list[dict] = []
         while part := kept(self.path(len(parts)), self.key):
             parts.append(part)
@@ -77,7 +77,7 @@ class Split:
         return part_path(self.folder, self.name, number, ".parquet")
 
     def capped(self, stream: Documents, size: int) -> Iterator[str]:
-        """Documents until the split's cap in bytes, of which `size` are there already."""
+        """Documents up to the split's cap in bytes, of which `size` bytes are already written."""
         cap, title = self.source[f"{self.name}_bytes"], f"{self.source['source']} {self.name}"
         with tqdm(
             total=cap, initial=size, desc=title, unit="B", unit_scale=True, disable=None
@@ -93,14 +93,14 @@ class Split:
                 yield text
 
     def one_part(self, texts: Iterator[str]) -> Iterator[str]:
-        """As many documents as make one part."""
+        """Documents of one part, up to its size in bytes."""
         size, enough = 0, self.source.get("part_bytes", PART_BYTES)
         while size < enough and (text := next(texts, None)) is not None:
             size += len(text.encode())
             yield text
 
     def describe(self, parts: list[dict]) -> dict:
-        """What the split holds, and what was met on the way."""
+        """Description of the split: its parts, totals, and counts of skipped or odd documents."""
         if not parts:
             raise ValueError(
                 f"corpora: the {self.name} split of {self.source['source']} has no documents; "

@@ -1,4 +1,4 @@
-"""Judge the runs of a study: states, effects, outcomes, and the answer in words.
+"""Write the verdict on a study: states, effects, outcomes, and the answer in words.
 
     python -m workflow.scripts.verdict --inputs results/quick/h64_*.csv --question \\
         '{"treatment": 0, "control": 0.05, "headline": {"hidden_size": 64, "optimizer": "adam", \\
@@ -21,7 +21,7 @@ from workflow.scripts._tables import judging_flags, read_tables, seal, warnings
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write the verdict as a table and as text."""
+    """Write the verdict as CSV and as Markdown."""
     args = parsed(judging_flags(__doc__, "Verdict"), argv)
     rows, records = read_tables(args.inputs)
     question, thresholds = (
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def made(records: Mapping[str, Mapping]) -> str:
-    """By what the rows were made, in one line."""
+    """Line on the devices, versions and code that made the rows."""
     first = next(iter(records.values()))
     code = ", ".join(f"{part} {first['lineage'][part]['code']}" for part in ("train", "evaluate"))
     where = {key: first["environment"].get(key, "") for key in ("torch", "python", "device")}
