@@ -1,8 +1,8 @@
-"""Records: what produced a result, kept beside it, and what it means when records disagree.
+"""Provenance records of results: writing, reading, and comparison within a study.
 
-A record is sealed JSON: `files` (name: sha256 of what it speaks for), `lineage` (a part a step of
-the way from text to result: what each was made from and by which code), and what was measured on
-the way (`data`, `environment`, ...). Results are compared, recognised and refused by it.
+A record is a JSON file with a checksum. It has `files` (name: sha256 of each file of the result),
+`lineage` (for each step from text to result its inputs and code) and measured values (`data`,
+`environment`, ...). Results are compared, recognised and refused by their records.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,30 +13,30 @@ from bitnet.common.files import damaged, read_json, sha256, write_json
 from bitnet.config.run_names import AXES, BASE, VARIANT, keys_of
 
 SUFFIX = ".provenance.json"
-# What a grid varies on purpose; what hangs on the learning rate is compared as a multiple of it.
-# A run's variant names what else is meant to differ in it.
+# Keys that a grid varies on purpose. Rates that scale with peak_lr are compared as multiples of it.
+# A run's variant names the other keys that may differ.
 VARIED = {
     "train.recipe.model": ["hidden_size", "weights"],
     "train.recipe.training": [axis.key for axis in AXES if axis.column != VARIANT],
 }
 SCALED = ("switch_lr", "final_lr")
 BY_SIZE = ("num_heads", "num_kv_heads")
-NOTED = ("device", "torch", "python")  # of the environment: said, not refused
+NOTED = ("device", "torch", "python")  # of the environment: differences are reported, not refused
 
 
 def record_of(path: str | Path) -> Path:
-    """Where the record of a result lies: h64_wd0.csv -> h64_wd0.provenance.json."""
+    """Path of the record of a result: h64_wd0.csv -> h64_wd0.provenance.json."""
     return Path(path).with_suffix(SUFFIX)
 
 
 def write_record(record: Path, paths: Sequence[Path], lineage: Mapping, **measured: Any) -> None:
-    """Write the record of finished files, which lie below its own folder."""
+    """Write the record of finished files, which must lie in or below its folder."""
     files = {str(path.relative_to(record.parent)): sha256(path) for path in paths}
     write_json(record, {"files": files, "lineage": lineage, **measured})
 
 
 def read_record(path: str | Path) -> dict[str, Any]:
-    """Record of a result; ValueError where either is missing or not what was written."""
+    """Record of a result; ValueError in one line where either is missing or damaged."""
     record = read_json(record_of(path))
     if sha256(path) != record["files"].get(Path(path).name):
         raise damaged(path, "it is not the file that its record speaks of")
@@ -44,7 +44,7 @@ def read_record(path: str | Path) -> dict[str, Any]:
 
 
 def flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """A nested mapping as (dotted key, value)."""
+    """Pairs (dotted key, value) of a nested mapping."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             yield from flat(inner, f"{key}.{name}" if key else str(name))
@@ -53,18 +53,18 @@ def flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def differences(one: Mapping, other: Mapping) -> list[str]:
-    """Dotted keys in which two mappings differ."""
+    """Sorted dotted keys in which two nested mappings differ."""
     left, right = dict(flat(one)), dict(flat(other))
     return sorted(key for key in left.keys() | right.keys() if left.get(key) != right.get(key))
 
 
 def disagreements(records: Mapping[str, Mapping]) -> list[str]:
-    """What records of one study must share and do not, naming the runs; empty where they agree."""
+    """Forbidden differences between records of one study, one line each, with names of runs."""
     return _split({name: _shared(record) for name, record in records.items()})
 
 
 def unlike(records: Mapping[str, Mapping]) -> list[str]:
-    """Differences of device and versions, which a verdict mentions."""
+    """Differences of device and versions between records, one line each, for a verdict's notes."""
     found = {
         name: {key: record["environment"].get(key) for key in NOTED}
         for name, record in records.items()
