@@ -10,13 +10,13 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-include: "workflow/common/config.smk"  # refuses a config.yaml that is wrong
+include: "workflow/common/config.smk"  # refuses an invalid config.yaml
 
 
 configfile: f"{workflow.basedir}/config.yaml"
 
 
-refused(check, config, SCHEMA)  # with what the command line changes
+refused(check, config, SCHEMA)  # with the changes of the command line
 
 
 include: "workflow/common/paths.smk"

@@ -20,13 +20,13 @@ from bitnet.config.validate import check
 from bitnet.data import corpora, parts
 from workflow.provenance import fingerprint, records
 
-# Any --directory and an environment that is not activated work: jobs find this Python first.
+# Jobs find this Python first, so that any --directory works, and no environment must be active.
 _BIN = shlex.quote(str(Path(sys.executable).parent))
 shell.prefix(f"set -euo pipefail; export PATH={_BIN}:$PATH PYTHONPATH={shlex.quote(str(ROOT))}; ")
 
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 
-# Before Snakemake reads it: that would take the last of two equal keys and obey __use_yte__.
+# Before Snakemake reads them, which would take the last of two equal keys and obey __use_yte__.
 try:
     for _path in workflow.overwrite_configfiles:
         read_config(_path)
@@ -47,7 +47,7 @@ wildcard_constraints:
 
 
 def check_writable(*folders):
-    """End in one line, before hours of training, where what is trained could not be written."""
+    """Exit with one line, before hours of training, if a folder cannot be written."""
     for folder in folders:
         there = next(path for path in (Path(folder), Path()) if path.exists())
         if not os.access(there, os.W_OK):
@@ -59,7 +59,7 @@ if workflow.is_main_process and not workflow.dryrun:
 
 
 def refused(function, *arguments):
-    """Call; what it refuses ends the pipeline in one line."""
+    """Result of function(*arguments); a ValueError ends the pipeline with one line."""
     try:
         return function(*arguments)
     except ValueError as error:
@@ -67,12 +67,12 @@ def refused(function, *arguments):
 
 
 def has_cuda():
-    """Whether there is a CUDA device, asked without torch."""
+    """Whether there is a CUDA device, found without torch."""
     return shutil.which("nvidia-smi") is not None
 
 
 def chosen_study():
-    """What `all` builds, said in one line."""
+    """Name of the study that `all` builds; prints it if config.yaml says auto."""
     name = config["study"]
     if name == "auto":
         name = config["main_study"] if has_cuda() or "quick" not in config["studies"] else "quick"
@@ -84,10 +84,10 @@ def chosen_study():
 
 
 def canonical(block):
-    """A block of the config as one string that a rule can be judged by."""
+    """A block of the config as canonical JSON, which Snakemake can compare as a param."""
     return json.dumps(block, sort_keys=True)
 
 
 def code(script, source=None):
-    """Fingerprint of a script, for text of one kind of source if it reads many."""
+    """Fingerprint of a script; source: the kind of text it reads, if it can read several."""
     return refused(fingerprint.script_fingerprint, ROOT, script, source)
