@@ -19,7 +19,7 @@ def words(text: str) -> list[str]:
 
 
 def longest_run(items: Sequence, longest: int = LONGEST_PHRASE) -> tuple[int, tuple]:
-    """Number of times in a row of the most repeated phrase of up to `longest` items, and it.
+    """Length of the longest run of one phrase of up to `longest` items, in repeats; the phrase.
 
     (1, ()) where no phrase follows itself.
     """

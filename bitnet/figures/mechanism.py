@@ -1,6 +1,6 @@
 """Figure of the mechanism of collapse: norms, gradients, decay and code changes over the steps.
 
-A column of panels is an optimizer and kind of weights, a row a quantity. Coupled L2 adds WD x
+Panels have a column per optimizer and kind of weights, and a row per quantity. Coupled L2 adds WD x
 weight to the gradient that Adam then normalises, so its effect depends on the ratio WD x norm /
 gradient norm. The ratio compares lengths: a gradient is mostly noise, which averages out over steps
 while decay does not, so decay can dominate well below 1. Gradients are taken before clipping. If an

@@ -133,6 +133,9 @@ def label(axes: Axes, references: dict[str, float]) -> None:
 
 
 def save(figure: Figure, file: str | Path | BinaryIO, format: str, dpi: int = 150) -> None:
-    """Write a figure as "svg", "pdf" or "png"; the same table gives the same bytes each time."""
+    """Write a figure in a format, "svg", "pdf" or "png"; the same table gives the same bytes.
+
+    dpi: resolution of a png. KeyError for any other format.
+    """
     with matplotlib.rc_context(STYLE):
         figure.savefig(file, format=format, dpi=dpi, metadata=METADATA[format])

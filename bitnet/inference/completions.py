@@ -29,7 +29,10 @@ def answers(model: Inference, tokenizer: Tokenizer, problems: Sequence[Problem])
 def texts(
     model: Inference, tokenizer: Tokenizer, prompts: Sequence[str], sampling: Sampling, most: int
 ) -> list[dict]:
-    """Text for each prompt: {"text": prompt and at most `most` new tokens, "ended": with eos}."""
+    """Text for each prompt: {"text": prompt and continuation, "ended": whether eos was reached}.
+
+    most: new tokens at most. ValueError in one line where logits are not finite.
+    """
     bos, eos = tokenizer.model.bos_id(), tokenizer.model.eos_id()
     read = [[bos, *ids] for ids in tokenizer.model.encode(list(prompts))]
     found = _completed(model, read, sampling, most, eos)

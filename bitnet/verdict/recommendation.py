@@ -23,8 +23,9 @@ def recommend(
 ) -> pd.DataFrame:
     """Table with the columns Topic, Advice, Why and Confidence.
 
-    cells: the table of `judge`. Only ternary cells at the headline's size and Stage-1 WD in the
-    study's own protocol count. A topic that the study did not vary gets "not varied here".
+    cells: the table of `judge`. thresholds: losses within `equivalence_loss` nats count as equal.
+    Only ternary cells at the headline's size and Stage-1 WD in the study's own protocol count. A
+    topic that the study did not vary gets "not varied here".
     """
     wanted = question.headline
     own = cells[(cells["Weights"] == TERNARY) & (cells[VARIANT] == BASE)]

@@ -4,7 +4,7 @@ The rule was fixed before the runs; the legend of every verdict states it. Diffe
 treatment - control: of natural logarithms for counts and PDR, in nats for loss, and in its own unit
 for any other metric that a question names.
 
-    cells = judge(rows, Thresholds(), {"treatment": 0.0, "control": 0.05, "headline": {...}})
+    cells = judge(rows, Thresholds(), Question(treatment=0.0, control=0.05, headline={...}))
 """
 
 import math
@@ -142,7 +142,7 @@ def _row(cell: Cell, cells: Sequence[Cell], thresholds: Thresholds) -> dict:
     primary = effect(cell.deltas[cell.primary], primary_bound, thresholds.confidence)
     extra = [name for name in found if name not in EFFECTS]
     row = dict(zip(CELL, cell.key, strict=True))
-    row |= {"Headline": False, "Outcome": "", "Seeds": primary.n}  # judge fills in the first two
+    row |= {"Headline": False, "Outcome": "", "Seeds": primary.n}  # `judge` sets the first two
     row |= {"TrunkStates": tally(cell.trunk)}
     for name, arm in (("Control", cell.control), ("Treatment", cell.treatment)):
         row[f"{name}States"] = tally(arm["State"])

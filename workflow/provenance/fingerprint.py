@@ -91,7 +91,7 @@ class _Code:
             digest = self.fingerprint(target)
             imported.append((name, alias if name else None, digest))
             if name is None and alias:
-                modules[alias] = digest  # code that says `alias.x` means that module's x
+                modules[alias] = digest  # `alias.x` in the code is that module's x
             around = [name for name in _packages(self.root, target) if name not in self.pending]
             imported += [(None, None, self.fingerprint(name)) for name in around]
         return _hash(
@@ -191,7 +191,7 @@ def _canonical(node: object, modules: Mapping[str, str] | None = None) -> str:
         return f"JoinedStr({_canonical(parts, modules)})"
     if isinstance(node, ast.Name) and node.id in (modules or {}):
         return f"Module({modules[node.id]})"
-    if isinstance(node, ast.Raise):  # what is raised, not what it says
+    if isinstance(node, ast.Raise):  # the type of the error, not its words
         raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
         return f"Raise({_canonical(raised, modules)})"
     if isinstance(node, ast.AST):

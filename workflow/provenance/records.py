@@ -89,7 +89,7 @@ def _shared(record: Mapping) -> dict[str, Any]:
 
 
 def _split(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """`key is a in run1, run2 and b in the other 6`, the rarer value first, a line a key."""
+    """`key is a in run1, run2 and b in the other 6`, the rarer value first, one line per key."""
     lines = []
     for key in sorted({key for values in found.values() for key in values}):
         by_value: dict[str, list[str]] = {}

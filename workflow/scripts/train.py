@@ -158,7 +158,7 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
     }
     inputs, targets = probe.inputs_and_targets(validation, manifest["probe"])
     if orphaned := not all(parent.is_running() for parent in callers):
-        # The next pipeline deletes what an earlier one has not seen finished; not the state.
+        # The next pipeline deletes outputs that an earlier one has not finished, but not the state.
         save(trainer.state_dict())
     write(trainer, args.output, {"inputs": inputs, "targets": targets}, record)
     if not orphaned:

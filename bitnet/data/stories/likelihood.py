@@ -148,7 +148,7 @@ class Likelihood:
 
 
 def bits_per_byte(log_probabilities: Mapping[str, float]) -> float:
-    """Bits per UTF-8 byte of texts, from their natural log-probabilities."""
+    """Bits per UTF-8 byte of texts, from their natural log-probabilities by text."""
     size = sum(len(text.encode()) for text in log_probabilities)
     return -sum(log_probabilities.values()) / math.log(2) / size
 
