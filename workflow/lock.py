@@ -1,8 +1,8 @@
-"""Removal of the locks that a killed Snakemake left behind, where it is certainly gone.
+"""Removal of the locks of a killed Snakemake, if it is certain that the process is gone.
 
-Snakemake's own lock is a list of files in `.snakemake/locks`, which nobody deletes after a
-`kill -9`; it asks for `--unlock`. Beside it, every Snakemake holds a shared lock of the kernel's,
-which ends with its process. Whoever gets that lock alone knows that no other Snakemake is alive.
+Snakemake's own lock is a list of files in `.snakemake/locks`. They survive a `kill -9`, and
+Snakemake then asks for `--unlock`. So every Snakemake here also holds a shared lock of the kernel,
+which ends with its process. A process that gets that lock exclusively knows that no other is alive.
 """
 
 import shutil
@@ -12,11 +12,10 @@ from typing import TextIO
 
 
 def hold(folder: Path) -> TextIO | None:
-    """Hold this folder's lock until the file that is returned is closed; clear what is stale.
+    """Hold a folder's lock until the returned file is closed; remove stale locks of Snakemake.
 
-    None where the system or the file system knows no such locks. Locks are left alone where
-    another Snakemake is alive, or was last alive on another machine (a file system need not tell
-    machines of each other's locks).
+    None if the system or file system has no such locks. Snakemake's locks stay if another Snakemake
+    is alive, or the last one ran on another machine (file systems need not share kernel locks).
     """
     try:
         import fcntl

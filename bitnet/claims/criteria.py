@@ -1,7 +1,7 @@
-"""Criteria of the original reports' claims: one function a claim, applied to one study's runs.
+"""Criteria that decide the original reports' claims, each on the runs of one study.
 
-Each returns None where the study has not the runs; else whether the claim holds (None: undecided),
-the figure in words, and the number of seeds.
+A criterion returns None where the study lacks the runs, else a `Found`: whether the claim holds
+(None: undecided), the evidence in words, and the number of seeds.
 """
 
 import math
@@ -14,7 +14,7 @@ from bitnet.claims.evidence import Evidence, most
 from bitnet.evaluation.states import tally
 from bitnet.verdict.rule import scaling
 
-LEGACY_VOCABULARY = 30_000  # the reports' losses of 10 and 11 belong to such a one
+LEGACY_VOCABULARY = 30_000  # at least; the reports' losses of 10 and 11 belong to such a size
 NEAR = 0.1  # share of ln V within which a loss counts as stuck there
 KIND = ["HiddenSize", "PeakLR", "Stage1WD", "Variant", "Optimizer", "Stage2WD"]
 
@@ -22,7 +22,7 @@ Found = tuple[bool | None, str, int]
 
 
 def collapse_in_stage_1(e: Evidence) -> Found | None:
-    """Most trunks are collapsed at the switch."""
+    """Holds if most trunks of the headline cell are collapsed at the switch."""
     trunks = e.trunks()
     if trunks.empty:
         return None
@@ -31,7 +31,7 @@ def collapse_in_stage_1(e: Evidence) -> Found | None:
 
 
 def loss_falls_meanwhile(e: Evidence) -> Found | None:
-    """In most trunks ValLoss and distinct predictions are lower at the switch than at step 0."""
+    """Holds if in most trunks ValLoss and distinct predictions fall from step 0 to the switch."""
     trunks = e.trunks()
     if trunks.empty:
         return None
@@ -47,9 +47,9 @@ def loss_falls_meanwhile(e: Evidence) -> Found | None:
 
 
 def reduced_rate_recovers(e: Evidence) -> Found | None:
-    """Most trunks with the lower peak LR nearest to 5e-4 are diverse or recovering at the switch.
+    """Holds if most trunks at the lower peak LR nearest 5e-4 are diverse or recovering.
 
-    Undecided where the headline's own trunks had not collapsed.
+    Undecided if most trunks at the headline's peak LR did not collapse.
     """
     base = e.trunks()
     lower = {label: c for label, c in e.neighbours().items() if "PeakLR" in c}
@@ -70,7 +70,11 @@ def _own_rate(e: Evidence) -> float:
 
 
 def variant(prefix: str, worse: bool) -> Callable[[Evidence], Found | None]:
-    """A change of the protocol has no effect on the trunk's count, or makes it smaller."""
+    """Criterion on the change of the protocol whose label starts with `prefix`.
+
+    It compares distinct predictions at the switch with the headline's, paired by seed. The claim
+    is that they become fewer if `worse`, else that they are equivalent.
+    """
 
     def decide(e: Evidence) -> Found | None:
         found = [c for label, c in e.neighbours().items() if label.startswith(prefix)]
@@ -96,9 +100,9 @@ def variant(prefix: str, worse: bool) -> Callable[[Evidence], Found | None]:
 
 
 def only_the_rate_matters(e: Evidence) -> Found | None:
-    """Of all single changes of the protocol only another learning rate avoids the collapse.
+    """Holds if, of all single changes to the headline cell, only a peak LR prevents collapse.
 
-    False if any other change does, undecided if none does or nothing had collapsed.
+    Refuted by any other such change; undecided if none prevents it, or nothing collapsed.
     """
     base, others = e.trunks(), e.neighbours()
     if base.empty or not others:
@@ -120,7 +124,7 @@ def only_the_rate_matters(e: Evidence) -> Found | None:
 
 
 def decay_fixes(e: Evidence) -> Found | None:
-    """The headline cell's outcome is `fixed`; undecided where the verdict is."""
+    """Holds if the headline cell's outcome is "fixed"; undecided if that is not decided."""
     row = e.cells[e.cells["Headline"]]
     if row.empty:
         return None
@@ -134,7 +138,7 @@ def _fixed(row: pd.Series) -> Found:
 
 
 def at_every_size(e: Evidence) -> Found | None:
-    """The outcome is `fixed` at every hidden size of the headline's point; needs two sizes."""
+    """Holds if the verdict is "fixed" at every hidden size of the study, of at least two."""
     wanted = {key: value for key, value in e.headline.items() if key != "HiddenSize"}
     rows = e.cells
     for column, value in wanted.items():
@@ -148,7 +152,7 @@ def at_every_size(e: Evidence) -> Found | None:
 
 
 def larger_models_avoid_it(e: Evidence) -> Found | None:
-    """Scaling outcome A (larger models avoid the collapse) holds, B does not, C is undecided."""
+    """Holds if the scaling outcome of the control arm is A, refuted if it is B (see `scaling`)."""
     found = scaling(e.cells)
     for column, value in e.headline.items():
         if column in found:
@@ -164,7 +168,7 @@ def larger_models_avoid_it(e: Evidence) -> Found | None:
 
 
 def can_be_diverse(e: Evidence) -> Found | None:
-    """At least one kind of ternary run ends diverse in most seeds."""
+    """Holds if some kind of ternary run (same values of KIND) ends diverse in most seeds."""
     ternary = e.runs[(e.runs["Weights"] == "ternary")]
     if ternary.empty:
         return None
@@ -175,9 +179,9 @@ def can_be_diverse(e: Evidence) -> Found | None:
 
 
 def loss_is_not_the_issue(e: Evidence) -> Found | None:
-    """Collapsed controls and diverse treated runs end at equal ValLoss (TOST, nats).
+    """Holds if collapsed control runs and diverse treated ones have equivalent ValLoss (TOST).
 
-    None where the arms are not so; False where the controls' loss is higher beyond the bound.
+    Refuted if the collapsed runs' loss is higher by more than `equivalence_loss` nats.
     """
     collapsed, diverse = e.arm("control"), e.arm("treatment")
     if not (most(collapsed["State"], "collapsed") and most(diverse["State"], "diverse")):
@@ -191,7 +195,7 @@ def loss_is_not_the_issue(e: Evidence) -> Found | None:
 
 
 def something_is_fixable(e: Evidence) -> Found | None:
-    """At least one kind of ternary run with collapsed trunks ends diverse in most seeds."""
+    """Holds if some kind of ternary run whose trunk collapsed ends diverse in most seeds."""
     sick = e.runs[(e.runs["Weights"] == "ternary") & (e.runs["TrunkState"] == "collapsed")]
     if sick.empty:
         return None
@@ -203,7 +207,10 @@ def something_is_fixable(e: Evidence) -> Found | None:
 
 
 def dynamics_not_architecture(e: Evidence) -> Found | None:
-    """Ternary and twin trunks collapse, ternary ones under AdamW do not."""
+    """Holds if the full-precision twin collapses too, and ternary weights under AdamW do not.
+
+    Refuted if the twin does not collapse; undecided in all other cases.
+    """
     own, twin, other = e.trunks(), e.trunks(Weights="full_precision"), e.trunks(Optimizer="adamw")
     if own.empty or twin.empty or other.empty:
         return None
@@ -217,7 +224,7 @@ def dynamics_not_architecture(e: Evidence) -> Found | None:
 
 
 def larger_models_need_lower_rates(e: Evidence) -> Found | None:
-    """The highest peak LR whose trunks do not collapse is lower at the largest size."""
+    """Holds if the highest peak LR without collapse is lower at the largest than smallest size."""
     sizes = sorted(e.runs["HiddenSize"].unique())
     highest: dict[int, float] = {}
     for size in sizes:
@@ -238,7 +245,12 @@ def larger_models_need_lower_rates(e: Evidence) -> Found | None:
 
 
 def control(arm: str, collapsed: bool, **changes) -> Callable[[Evidence], Found | None]:
-    """Whether runs whose state is known beforehand are called by its name."""
+    """Criterion on a control: whether most runs of an arm are collapsed, as they must (not) be.
+
+    arm: "treatment" or "control". collapsed: the known answer. changes: columns and values in
+    which the cell differs from the headline. A criterion that does not hold means that the rule
+    for states is wrong.
+    """
 
     def decide(e: Evidence) -> Found | None:
         runs = e.arm(arm, **changes)
@@ -250,7 +262,10 @@ def control(arm: str, collapsed: bool, **changes) -> Callable[[Evidence], Found 
 
 
 def counts_fall_from_20_to_2(e: Evidence) -> Found | None:
-    """Unique20 is above 15 at step 0 and under 4 at the switch; needs a vocabulary of 30,000."""
+    """Holds if Unique20 falls from over 15 at step 0 to under 4 at the switch, on average.
+
+    Needs a vocabulary of at least LEGACY_VOCABULARY.
+    """
     trunks = e.trunks()
     if trunks.empty or e.rows["VocabSize"].iloc[0] < LEGACY_VOCABULARY:
         return None
@@ -260,7 +275,10 @@ def counts_fall_from_20_to_2(e: Evidence) -> Found | None:
 
 
 def loss_stays_near_ln_v(e: Evidence) -> Found | None:
-    """The training loss at the switch lies within a tenth of ln V; needs a vocabulary of 30,000."""
+    """Holds if the mean training loss at the switch is within NEAR of ln V (share of ln V).
+
+    Needs a vocabulary of at least LEGACY_VOCABULARY.
+    """
     vocabulary, trunks = e.rows["VocabSize"].iloc[0], e.trunks()
     if trunks.empty or vocabulary < LEGACY_VOCABULARY:
         return None

@@ -1,7 +1,7 @@
-"""Evidence for a claim: one study's runs, a line a run, and the selections that criteria need.
+"""Evidence for claims: one study's runs as a table with one row per run, and queries on it.
 
-The unit is a seed, as in the verdict. `trunk` values are means of the last evaluations up to the
-switch, `end` values of the last evaluations of an arm.
+The unit of statistics is the seed, as in the verdict. Columns `Start...` are values at step 0,
+`Trunk...` means of the last evaluations up to the switch, `End...` of the last evaluations.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ COLUMNS = {axis.key: axis.column for axis in AXES} | {"variant": VARIANT}
 
 @dataclass(frozen=True)
 class Evidence:
-    """Tables of a study with its question and thresholds."""
+    """All rows of a study, its question and its thresholds."""
 
     rows: pd.DataFrame
     question: Question
@@ -32,12 +32,12 @@ class Evidence:
 
     @cached_property
     def cells(self) -> pd.DataFrame:
-        """The study's verdict."""
+        """The table of `bitnet.verdict.rule.judge`, one row per cell."""
         return judge(self.rows, self.thresholds, self.question)
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """One line a run: its cell, Seed, Stage2WD, states, and values at start, switch and end."""
+        """One row per run: its cell, Seed, Stage2WD, states, values at start, switch and end."""
         lines = []
         by = [*CELL, "Seed", "Stage2WD"]
         for key, rows in self.rows.groupby(by):
@@ -55,32 +55,35 @@ class Evidence:
 
     @property
     def headline(self) -> dict:
-        """Columns and values of the cell the study is about, as far as its question names it."""
+        """Columns and values of the headline cell, as far as the question states them."""
         wanted = {"variant": BASE, **self.question.headline}
         return {COLUMNS[key]: value for key, value in wanted.items()}
 
     def cell(self, **changes) -> pd.DataFrame:
-        """Runs of the headline's cell, or of the one that differs from it in these columns."""
+        """Runs of the headline cell, or of the cell that differs from it in these columns."""
         return self.select({**self.headline, **changes})
 
     def select(self, wanted: Mapping) -> pd.DataFrame:
-        """Runs with these values."""
+        """Runs whose columns equal the values of `wanted` (column: value), floats exactly."""
         found = self.runs
         for column, value in wanted.items():
             found = found[found[column] == value]
         return found
 
     def trunks(self, **changes) -> pd.DataFrame:
-        """The same, one line a trunk: its arms share it."""
+        """One row per trunk of `cell(**changes)`: the first run of each seed, as arms share it."""
         return self.cell(**changes).drop_duplicates("Seed")
 
     def arm(self, name: str, **changes) -> pd.DataFrame:
-        """Runs of `treatment` or `control`, by seed."""
+        """Runs of the arm "treatment" or "control" of `cell(**changes)`, indexed by Seed."""
         runs = self.cell(**changes)
         return runs[np.isclose(runs["Stage2WD"], self.question.value(name))].set_index("Seed")
 
     def neighbours(self) -> dict[str, dict]:
-        """What is unlike the headline in exactly one column, beside size and weights, by label."""
+        """Cells that differ from the headline in one column other than size and weights.
+
+        Maps a label ("PeakLR 0.0005", a variant's or optimizer's name) to {column: value}.
+        """
         columns = ["PeakLR", "Stage1WD", VARIANT, "Optimizer"]
         own = self.runs[(self.runs[["HiddenSize", "Weights"]] == self._kept()).all(axis=1)]
         if own.empty:
@@ -98,12 +101,15 @@ class Evidence:
         return pd.Series({name: self.headline[name] for name in ("HiddenSize", "Weights")})
 
     def compare(self, left: pd.Series, right: pd.Series, bound: float) -> Effect:
-        """Effect of left - right over the seeds that both have."""
+        """Paired statistics of left - right, two series by seed, over the seeds of both.
+
+        bound: half-width of the equivalence region in their unit.
+        """
         shared = left.index.intersection(right.index)
         gaps = (left[shared] - right[shared]).dropna()
         return effect(gaps, bound, self.thresholds.confidence)
 
 
 def most(states: pd.Series, *names: str) -> bool:
-    """Whether more than half are in one of these states."""
+    """Whether more than half of the states are among `names`."""
     return sum(share(list(states), name) for name in names) > 0.5

@@ -1,10 +1,11 @@
-"""The claims of the original reports, each with the test that decides it, and three controls.
+"""Ledger of the original reports' claims, each with the criterion that decides it.
 
-Three controls have a known answer. If one comes out wrong, do not trust the other rows.
+The first three entries are controls with a known answer. If one comes out wrong, do not trust the
+other rows; nothing enforces this.
 
-A claim is decided on one study's runs at a time: supported, refuted or inconclusive there, or not
-tested where the study has not the runs. Under `no_verdict_under` seeds nothing is decided. Over
-several studies a claim has the outcome on which all that decide it agree, else inconclusive.
+A claim is decided on one study at a time: supported, refuted or inconclusive there, or not tested
+if the study lacks the runs. With fewer than `no_verdict_under` seeds it is inconclusive. Over
+several studies the outcome is the one that all deciding studies share, else inconclusive.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ OUTCOMES = ("supported", "refuted", "inconclusive", "not tested")
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the reports, how sure they were of it, and what decides it here."""
+    """A sentence of the reports, their confidence in it, and the criterion that decides it."""
 
     text: str
     confidence: str
@@ -30,9 +31,10 @@ class Claim:
 
 
 def ledger(studies: Mapping[str, Evidence]) -> pd.DataFrame:
-    """One row a claim and study that tests it, or one row `not tested`.
+    """Table with one row per claim and study that tests it, or one row "not tested".
 
-    Outcome is the claim's over all studies, There that of the row's Study by its Figure.
+    Outcome is the claim's over all studies, There the outcome in the row's Study, Figure its
+    evidence in words.
     """
     rows = []
     for claim in CLAIMS:
@@ -46,7 +48,7 @@ def ledger(studies: Mapping[str, Evidence]) -> pd.DataFrame:
 
 
 def decide(claim: Claim, studies: Mapping[str, Evidence]) -> dict[str, tuple[str, str]]:
-    """Outcome and figure of a claim by study, of those that test it."""
+    """Outcome and evidence in words of a claim, by name of the studies that test it."""
     found = {name: _outcome(claim, study) for name, study in studies.items()}
     return {name: result for name, result in found.items() if result is not None}
 
@@ -63,7 +65,7 @@ def _outcome(claim: Claim, study: Evidence) -> tuple[str, str] | None:
 
 
 def agreed(outcomes: list[str]) -> str:
-    """One outcome of several studies: those that decide must agree."""
+    """Common outcome of several studies: "inconclusive" unless those that decide agree."""
     decided = set(outcomes) - {"inconclusive"}
     if not outcomes:
         return "not tested"
@@ -71,7 +73,10 @@ def agreed(outcomes: list[str]) -> str:
 
 
 def markdown(claims: pd.DataFrame, files: Mapping[str, str]) -> str:
-    """The ledger as text: a table of claims, then the figures, each with its study's file."""
+    """The ledger as Markdown: a table of claims, then the evidence for each.
+
+    claims: the table of `ledger`. files: by name of a study, the file that the text refers to.
+    """
     short = claims.drop_duplicates("Claim")
     lines = [
         [str(i), row.Claim, row.Confidence, row.Outcome]

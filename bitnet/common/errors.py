@@ -1,20 +1,20 @@
-"""Error messages in one form: key, value, and what is allowed."""
+"""Error messages about invalid values, in one form: key, value, what is allowed."""
 
 from collections.abc import Iterable
 
-ERROR = "error:"  # how a line that ends a script begins
+ERROR = "error:"  # first word of the line with which a script fails
 
 
 def refuse(key: str, value: object, allowed: str) -> ValueError:
-    """The one form of a complaint about a value."""
+    """ValueError, to be raised, with the line "key is value; allowed: ..."."""
     return ValueError(f"{key} is {shorten(repr(value))}; allowed: {allowed}")
 
 
 def shorten(text: str, most: int = 200) -> str:
-    """The text, or the beginning of a long one."""
+    """The text, cut to `most` characters with "..." at the end."""
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def one_of(names: Iterable[str]) -> str:
-    """What a name may be, in words."""
+    """Allowed names as text: "one of a, b, c", shortened."""
     return f"one of {shorten(', '.join(names))}"

@@ -1,7 +1,7 @@
-"""Files and folders that are written whole or not at all, and JSON with a checksum.
+"""Atomic writes of files and folders, and JSON files with a checksum of their own content.
 
-What is written lies beside its place and is renamed into it when done. JSON carries a
-checksum of its own content, so that a flipped byte is found before a wrong number is used.
+A file is written under a temporary name in the same folder and renamed when it is complete. The
+checksum in JSON files reveals a flipped byte before a wrong number is used.
 """
 
 import glob
@@ -19,10 +19,10 @@ import psutil
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """Give a path to write to; rename it to `path` at the end, remove it after an error.
+    """Context that yields a temporary path; at its end the file is renamed to `path`.
 
-    What is written is on the disk before it gets its name, so neither a crash nor a full disk
-    leaves half a file there.
+    After an error the temporary file is removed. The file is synced to disk before it is renamed,
+    so that neither a crash nor a full disk leaves half a file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,13 +42,13 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write UTF-8 text as a whole file."""
+    """Write UTF-8 text to a file, atomically."""
     with whole_file(path) as beside:
         beside.write_text(text, encoding="utf-8")
 
 
 def remains(path: Path) -> Iterator[Path]:
-    """What killed processes had begun to write as `path`: a full disk needs the room."""
+    """Temporary files and folders of `path` that killed processes have left."""
     for beside in path.parent.glob(f".{glob.escape(path.name)}.*"):
         pid = beside.suffix[1:]
         if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
@@ -56,13 +56,16 @@ def remains(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: str | Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON object with sorted keys as a whole file, with a checksum of name and content."""
+    """Write a JSON object with sorted keys and a checksum of its name and content, atomically."""
     sealed = {**value, "checksum": _seal(path, value)}
     write_text(path, json.dumps(sealed, indent=1, sort_keys=True) + "\n")
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
-    """What `write_json` wrote; ValueError in one line where it is missing or was changed."""
+    """Object of a file that `write_json` wrote, without the checksum.
+
+    ValueError in one line where the file is missing, changed or not JSON.
+    """
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
         seal = value.pop("checksum")
@@ -76,37 +79,37 @@ def read_json(path: str | Path) -> dict[str, Any]:
 
 
 def _seal(path: str | Path, value: Mapping[str, Any]) -> str:
-    """A sealed file in the place of another is found, too: that one has another name."""
+    """Checksum of name and content: a file copied to another name is found too."""
     return checksum([Path(path).name, value])
 
 
 def checksum(value: Any) -> str:
-    """Hex digest of a JSON value, whatever the order of its keys."""
+    """SHA-256 hex digest of a JSON value, independent of the order of keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def verify(path: str | Path) -> None:
-    """ValueError unless a file's sha256 is the one that the JSON beside it states."""
+    """Check a file against the sha256 in <path>.json; ValueError in one line if it differs."""
     if read_json(f"{path}.json")["sha256"] != sha256(path):
         raise damaged(path)
 
 
 def damaged(path: str | Path, why: str = "its checksum is wrong") -> ValueError:
-    """The one form of a complaint about a file that is not what was written."""
+    """ValueError, to be raised, with one line about a file that is not as it was written."""
     return ValueError(f"{str(path)!r} is damaged ({why}); delete it and run again")
 
 
 def sha256(path: str | Path) -> str:
-    """Hex digest of a file's bytes."""
+    """SHA-256 hex digest of a file's bytes."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
 def whole_folder(path: str | Path) -> Iterator[Path]:
-    """Give an empty folder to fill; rename it to `path` at the end, remove it after an error.
+    """Context that yields an empty temporary folder; at its end it is renamed to `path`.
 
-    A folder that is there already is replaced.
+    An existing folder is replaced. After an error the temporary folder is removed.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A process pool: one function over many items, results in order, no process left behind."""
+"""Parallel map over several processes that keeps the order and leaves no process behind."""
 
 import multiprocessing
 import os
@@ -11,10 +11,10 @@ from typing import Any
 
 
 def in_processes(work: Callable, items: Iterable, processes: int) -> Iterator[Any]:
-    """work(item) of each item, in the items' order; in this process where one is enough.
+    """Results of work(item) in the order of items; in this process if one is enough.
 
-    Whatever ends this process ends the others: an error, Ctrl-C, kill -9. ChildProcessError where
-    one of them was killed.
+    Worker processes end with this one, also after an error, Ctrl-C or kill -9. ChildProcessError
+    where a worker was killed.
     """
     items = list(items)
     if min(processes, len(items)) < 2:
@@ -26,16 +26,16 @@ def in_processes(work: Callable, items: Iterable, processes: int) -> Iterator[An
             yield from pool.map(work, items)
         except BrokenProcessPool:
             raise ChildProcessError("a process was killed, out of memory?; run again") from None
-        except BaseException:  # GeneratorExit, too: who reads the results has stopped
+        except BaseException:  # also GeneratorExit, when the caller stops iterating
             for child in multiprocessing.active_children():
                 child.kill()
             raise
 
 
 def _end_with_parent() -> None:
-    """A worker waits for work, not for the end of whom it works for: watch that.
+    """Initialiser of a worker: exit when the parent process ends, and ignore Ctrl-C.
 
-    Ctrl-C reaches all processes of a terminal: the one that is in charge answers it.
+    Ctrl-C reaches all processes of a terminal; the parent handles it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -1,4 +1,4 @@
-"""Arrays on disk: safetensors, with JSON metadata and a checksum over both. Free of torch."""
+"""Arrays on disk in safetensors, with JSON metadata and a checksum over both. Free of torch."""
 
 import hashlib
 import json
@@ -12,13 +12,13 @@ from safetensors.numpy import load_file, save_file
 
 from bitnet.common.files import damaged, whole_file
 
-SEAL = "sha256"  # safetensors itself notices a cut, not a flipped byte
+SEAL = "sha256"  # safetensors itself detects a truncated file, but not a flipped byte
 
 
 def save_tensors(
     path: str | Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
 ) -> None:
-    """Write arrays and metadata as one whole file; OSError where the disk is full."""
+    """Write arrays and metadata (JSON values) to one file, atomically; OSError if that fails."""
     arrays = {key: np.asarray(value, order="C") for key, value in arrays.items()}
     texts = {key: json.dumps(value, sort_keys=True) for key, value in metadata.items()}
     with whole_file(path) as beside:
@@ -29,7 +29,7 @@ def save_tensors(
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays and metadata; FileNotFoundError, or ValueError where a byte is not as written."""
+    """Arrays and metadata of a file; FileNotFoundError, or ValueError in one line if damaged."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"{str(path)!r} is missing; run again to make it")
     try:

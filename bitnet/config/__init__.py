@@ -1,4 +1,4 @@
-"""What config.yaml says, as dataclasses: recipe, study, question, thresholds, run names, budget.
+"""config.yaml as dataclasses: recipe, study, question, thresholds, run names, budget.
 
 Imports common. Free of torch and pandas.
 """

@@ -1,9 +1,9 @@
-"""The arithmetic corpus: problems like `12-7=5`, and the pairs of operands that are held out.
+"""The arithmetic corpus: problems like `12-7=5`, and which of them are held out of training.
 
-Operands are whole numbers from 0, division is whole (`20÷6=3`, never by 0), results may be
-negative. A pair of operands is held out as a whole: in either order, with every operator. So a
-right answer to a held-out problem is calculated, neither remembered nor turned round. Free of
-torch.
+Operands are whole numbers from 0, division is integer division (`20÷6=3`, never by 0), results may
+be negative. A pair of operands is held out as a whole: in either order, with every operator. So a
+model that answers a held-out problem has calculated: it cannot have memorised the problem or its
+mirror image. Free of torch.
 
     >>> next(problems({"source": "arithmetic"}, "train"))
     '67+24=91'
@@ -25,13 +25,13 @@ OPERATORS: dict[str, Callable[[int, int], int]] = {
     "÷": operator.floordiv,
 }
 EQUALS = "="
-LARGEST_OPERAND, VALIDATION_SHARE = 100, 0.05  # where a corpus does not say
+LARGEST_OPERAND, VALIDATION_SHARE = 100, 0.05  # defaults of a corpus
 AT_ONCE = 4096  # problems drawn together
-BUCKETS = 2**32  # of the hash that holds pairs out
+BUCKETS = 2**32  # resolution of the split by hash
 
 
 class Problem(NamedTuple):
-    """a op b."""
+    """A problem `a op b`."""
 
     a: int
     op: str
@@ -39,16 +39,16 @@ class Problem(NamedTuple):
 
     @property
     def question(self) -> str:
-        """What a model is given: `12-7=`."""
+        """The prompt of a model: `12-7=`."""
         return f"{self.a}{self.op}{self.b}{EQUALS}"
 
     @property
     def answer(self) -> str:
-        """What it has to write: `5`."""
+        """The right completion: `5`."""
         return str(OPERATORS[self.op](self.a, self.b))
 
 
-# The examples of the notes that began this: always held out, so that they show something.
+# The examples of the original notes: always held out, so that a right answer shows something.
 EXAMPLES = (
     Problem(5, "+", 3),
     Problem(12, "-", 7),
@@ -60,7 +60,10 @@ _EXAMPLE_PAIRS = {(min(p.a, p.b), max(p.a, p.b)) for p in EXAMPLES}
 
 
 def held_out(a: int, b: int, source: Mapping) -> bool:
-    """Whether a pair of operands, in either order, belongs to the validation split."""
+    """Whether a pair of operands, in either order, belongs to the validation split.
+
+    source: the corpus's block of config.yaml (seed, validation_share).
+    """
     low, high = min(a, b), max(a, b)
     digest = hashlib.sha256(f"{source.get('seed', 0)} {low} {high}".encode()).digest()
     share = source.get("validation_share", VALIDATION_SHARE)
@@ -69,7 +72,7 @@ def held_out(a: int, b: int, source: Mapping) -> bool:
 
 
 def split_problems(source: Mapping, split: str) -> dict[str, list[Problem]]:
-    """All problems of one split of an arithmetic corpus, by operator, in order of operands."""
+    """All problems of a split ("train" or "validation"), by operator, in order of operands."""
     wanted, largest = split == "validation", source.get("largest_operand", LARGEST_OPERAND)
     pairs = [
         (a, b) for a, b in product(range(largest + 1), repeat=2) if held_out(a, b, source) == wanted
@@ -81,7 +84,10 @@ def split_problems(source: Mapping, split: str) -> dict[str, list[Problem]]:
 
 
 def problems(source: Mapping, split: str) -> Iterator[str]:
-    """An endless stream of solved problems: an operator, then a pair, each equally likely."""
+    """Endless stream of solved problems ("12-7=5") of a split; empty if an operator has none.
+
+    The operator is drawn uniformly, then one of its problems uniformly, by the corpus's seed.
+    """
     found = list(split_problems(source, split).values())
     if not all(found):
         return
@@ -94,21 +100,22 @@ def problems(source: Mapping, split: str) -> Iterator[str]:
 
 
 def examination(source: Mapping, most: int) -> list[Problem]:
-    """Held-out problems to be solved: all, or at most `most`, about as many of each operator."""
+    """Held-out problems for a test: at most `most`, about equally many of each operator."""
     rng = np.random.default_rng([source.get("seed", 0), most])
     kinds = sorted(split_problems(source, "validation").values(), key=len)
     chosen: list[Problem] = []
-    for place, found in enumerate(kinds):  # what a small kind leaves goes to the larger ones
+    for place, found in enumerate(kinds):  # larger kinds take what smaller ones leave
         count = min(len(found), (most - len(chosen)) // (len(kinds) - place))
         chosen += [found[i] for i in sorted(rng.permutation(len(found))[:count])]
     return chosen
 
 
 def entropy_rate(source: Mapping) -> float:
-    """Nats a token that no model can go below where operands are drawn anew for each problem.
+    """Entropy of the corpus in nats per token: a lower bound of every model's loss.
 
-    Of problems drawn from both splits, as held-out operands look to whoever knows everything but
-    which pairs are held out. A token is a character, or the start or the end of a problem.
+    Operands are drawn anew for each problem, so only answers are predictable. The entropy is that
+    of problems from both splits: no model knows which pairs are held out. A token is a character,
+    or the start or the end of a problem.
     """
     both = [split_problems(source, split) for split in ("train", "validation")]
     by_operator = [[*both[0][op], *both[1][op]] for op in both[0]]
@@ -118,10 +125,11 @@ def entropy_rate(source: Mapping) -> float:
 
 
 def answer_positions(ids: np.ndarray, equals: int, end: int) -> np.ndarray:
-    """Which targets are characters of an answer, for windows ids (count, length + 1).
+    """Mask of the targets that are characters of an answer, for windows ids (count, length + 1).
 
-    Returns (count, length) bool: True at a target between EQUALS and the end of its problem, both
-    left out. The rest of a problem whose EQUALS lies before the window counts as no answer.
+    Returns (count, length) bool: True for a target between EQUALS and the end of its problem, both
+    excluded. `equals` and `end` are token ids. An answer whose EQUALS lies before its window is
+    not marked.
     """
     inside = np.zeros((len(ids), ids.shape[1] - 1), dtype=bool)
     open_answer = ids[:, 0] == equals

@@ -1,8 +1,8 @@
-"""Text sources behind one interface: a stream of documents, split into train and validation.
+"""Text sources with one interface: streams of documents, split into train and validation.
 
-`stories` and `arithmetic` are built in and always work; `files` reads local text; `tinystories`,
-`fineweb_edu` and `wikitext2` stream from the Hugging Face hub at a pinned revision. A source that
-cannot be read raises CorpusError with one line.
+`stories` and `arithmetic` are built in and need no download; `files` reads local text;
+`tinystories`, `fineweb_edu` and `wikitext2` stream from the Hugging Face hub at a pinned revision.
+A source that cannot be read raises CorpusError with one line.
 """
 
 import glob
@@ -33,10 +33,11 @@ HASH_BUCKETS = 10_000  # resolution of a split by document hash
 
 
 class Documents:
-    """Documents of one split of a `corpora:` block, in a fixed order, without empty ones.
+    """Iterator over the non-empty documents of one split of a `corpora:` block, in fixed order.
 
-    `position` says as JSON how far the source has been read; given to another one of the same
-    block and split, that goes on behind. `empty` counts what held white space alone.
+    position: the `position` of an earlier iterator over the same block and split; this one goes on
+    behind it. `empty` counts the documents that held white space only. Iteration raises
+    CorpusError where the source cannot be read.
     """
 
     def __init__(self, source: Mapping, split: str, position: object = None):
@@ -45,7 +46,7 @@ class Documents:
 
     @property
     def position(self) -> object:
-        """How far the source has been read."""
+        """How far the source has been read, as a value that JSON can hold."""
         return self._texts.position
 
     def __iter__(self) -> Iterator[str]:
@@ -57,7 +58,7 @@ class Documents:
 
 
 class CountedTexts:
-    """Texts that are read from their beginning, whose position is their number."""
+    """Texts whose position is their count: resuming reads the source again from its beginning."""
 
     def __init__(self, texts: Iterable[str], position: int | None = None):
         self._texts, self.position = texts, position or 0
@@ -69,7 +70,7 @@ class CountedTexts:
 
 
 def _texts(source: Mapping, split: str, position) -> tuple[HubTexts | CountedTexts, float | None]:
-    """All texts from which a split is taken, and the share of them that is held out by hash."""
+    """Texts that contain a split, and the share of them held out by hash (None: all are of it)."""
     kind = source["source"]
     if kind == "stories":
         return CountedTexts(stories(source.get("seed", 0), split), position), None
@@ -87,17 +88,20 @@ def _texts(source: Mapping, split: str, position) -> tuple[HubTexts | CountedTex
 
 
 def document_hash(text: str) -> bytes:
-    """Identity of a document, by which splits are kept apart and repeats are found."""
+    """SHA-256 digest of a document without differences of white space, for splits and repeats."""
     return hashlib.sha256(" ".join(text.split()).encode()).digest()
 
 
 def in_validation(text: str, share: float) -> bool:
-    """Whether a document without a given split belongs to the validation split."""
+    """Whether a document's hash puts it into the validation split of this share."""
     return int.from_bytes(document_hash(text)[:8], "big") % HASH_BUCKETS < share * HASH_BUCKETS
 
 
 def matching_files(patterns: list[str], key: str) -> list[Path]:
-    """Files of the glob patterns, sorted; CorpusError where a pattern matches none."""
+    """Sorted files that match the glob patterns; CorpusError for a pattern without a match.
+
+    key: the config key that an error names.
+    """
     paths: set[str] = set()
     for pattern in patterns:
         found = [path for path in glob.glob(pattern, recursive=True) if Path(path).is_file()]
@@ -121,7 +125,7 @@ def _read_files(patterns: list[str], key: str, source: Mapping) -> Iterator[str]
 
 
 def _read_txt(path: Path, source: Mapping) -> Iterator[str]:
-    """Documents between lines that hold the separator alone; the whole file without one."""
+    """Documents between separator lines; the whole file where there is none."""
     separator, lines = source.get("separator", "<|endoftext|>"), []
     with path.open(encoding="utf-8-sig", newline="\n") as file:
         for line in file:

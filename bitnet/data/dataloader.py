@@ -1,7 +1,7 @@
-"""Data loader: token shards as one memory-mapped array, and the batches of a training.
+"""Data loader: memory-mapped token shards as one array, and the batches of a training.
 
-A batch depends only on (seed, step): whoever asks for a step gets the same windows, whatever
-was trained before it.
+A batch depends only on (seed, step), so a resumed training gets the same windows as an
+uninterrupted one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,10 @@ from bitnet.data.parts import intact
 
 
 def open_shard(folder: str | Path, split: Mapping, vocab_size: int | None = None):
-    """Token ids (tokens,) of a described split, memory-mapped: an array, or JoinedShards of many.
+    """Token ids (tokens,) of a split, memory-mapped: an array, or JoinedShards of several files.
 
-    Every file is read once: ValueError where a byte differs from what was written, or where an id
-    is not below `vocab_size`.
+    split: its description in shards.json or in a manifest. Every file is read once to verify it:
+    ValueError in one line for a missing file, a wrong checksum, or an id not below `vocab_size`.
     """
     opened = [_open_file(folder, shard, vocab_size) for shard in split["shards"]]
     return opened[0] if len(opened) == 1 else JoinedShards(opened)
@@ -32,7 +32,7 @@ def _open_file(folder: str | Path, shard: Mapping, vocab_size: int | None) -> np
 
 
 class JoinedShards:
-    """Shards one after the other, read as if they were one array (tokens,)."""
+    """Concatenation of shards that can be indexed like one array (tokens,)."""
 
     def __init__(self, shards: Sequence[np.ndarray]):
         self._shards = shards
@@ -43,7 +43,7 @@ class JoinedShards:
         return int(self._ends[-1])
 
     def __getitem__(self, index) -> np.ndarray:
-        """Ids at a slice or at an array of places; IndexError outside 0 to len - 1."""
+        """Ids at a slice or an array of indices, in its shape; IndexError outside 0 to len - 1."""
         if isinstance(index, slice):
             index = np.arange(*index.indices(len(self)))
         index = np.asarray(index)
@@ -59,9 +59,9 @@ class JoinedShards:
 def batch(
     tokens: np.ndarray, seed: int, step: int, size: int, length: int, shuffled: bool = False
 ) -> np.ndarray:
-    """Windows for one step: (size, length + 1) int64, drawn with replacement by (seed, step).
+    """Windows (size, length + 1) int64 of one step, drawn with replacement by (seed, step).
 
-    Shuffled, every token is drawn by itself: the text's frequencies without its order.
+    shuffled: draw every token independently, which keeps the text's frequencies and not its order.
     """
     rng = np.random.Generator(np.random.Philox(key=[seed, step]))
     if shuffled:

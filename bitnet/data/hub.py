@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-RETRIES = 5  # of a stream that breaks off, with doubled pauses; opening one is retried by the hub
+RETRIES = 5  # after a stream breaks off, with doubled pauses; the hub's client retries opening
 
 
 class CorpusError(ValueError):
@@ -13,7 +13,10 @@ class CorpusError(ValueError):
 
 @dataclass(frozen=True)
 class HubDataset:
-    """A data set on the hub, pinned to a commit. Without a validation split one is hashed out."""
+    """A data set on the hub, pinned to a commit.
+
+    If it has no validation split, documents are assigned to one by hash.
+    """
 
     path: str
     revision: str
@@ -38,21 +41,21 @@ HUB = {
 
 
 def open_hub(dataset: HubDataset, split: str):
-    """A split as an IterableDataset, nothing downloaded yet."""
+    """A split as a streaming IterableDataset, before anything is downloaded."""
     from datasets import load_dataset
     from huggingface_hub.utils import logging
 
-    logging.set_verbosity_error()  # one line of ours says it at the end
+    logging.set_verbosity_error()  # our own error is one line
     return load_dataset(
         dataset.path, name=dataset.name, split=split, revision=dataset.revision, streaming=True
     )
 
 
 class HubTexts:
-    """Texts of a stream that after a fault of the network goes on behind the last one.
+    """Texts of a hub stream that resumes behind the last text after a network fault.
 
-    `position` is the state of the stream as JSON. Given one, it begins there: files of the data set
-    that lie before it are not read again.
+    position: the `position` of an earlier stream, a state that JSON can hold. This one begins
+    there and does not read earlier files of the data set again.
     """
 
     def __init__(self, open_stream: Callable, dataset: HubDataset, position: dict | None = None):
@@ -60,11 +63,11 @@ class HubTexts:
 
     @property
     def position(self) -> dict | None:
-        """How far the stream has been read."""
+        """State of the stream, None before its first text."""
         return self._stream.state_dict() if self._stream is not None else self._start
 
     def __iter__(self) -> Iterator[str]:
-        """CorpusError where the hub cannot be reached, or fails again and again."""
+        """Texts; CorpusError where the hub cannot be reached or fails more than RETRIES times."""
         begun, failures = self._start is not None, 0
         while True:
             try:
@@ -86,6 +89,6 @@ class HubTexts:
 
 
 def one_line(error: BaseException) -> str:
-    """An error of a library, shortened to fit into ours."""
+    """A library's error as "Type: message" in one line, cut to 120 characters."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:120]}"

@@ -1,4 +1,4 @@
-"""The manifest: identity of a tokenised data set, and its probe. Training reads nothing else."""
+"""The manifest: a tokenised data set's shards, probe and hash, the only input of a training."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from bitnet.data.tokenizer import Tokenizer
 
 
 def make_manifest(folder: str | Path, shards: dict, tokenizer: Tokenizer, length: int) -> dict:
-    """Shards as described, plus the probe, for windows of `length` tokens.
+    """The description of the shards plus `probe` (windows of `length` tokens) and `sha256`.
 
-    `sha256` names the whole: it changes with any token, with the tokenizer and with the probe.
-    ValueError where a split is too small.
+    `sha256` is the identity of the data: it changes with any token, the tokenizer and the probe.
+    ValueError in one line where a split is too small or a shard is damaged.
     """
     train = open_shard(folder, shards["train"], tokenizer.vocab_size)
     validation = open_shard(folder, shards["validation"], tokenizer.vocab_size)

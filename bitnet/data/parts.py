@@ -1,8 +1,8 @@
-"""Parts: files of bounded size that together hold a split, kept when their script is killed.
+"""Parts: files of bounded size that together hold a split and survive an interruption.
 
-A finished part is described beside itself, with the key of its making: a script that is run again
-finds what is whole and of the same making. Once all are done, one description of them all takes the
-place of those.
+Beside each finished part lies a JSON description with a key of what it was made from. A script
+that runs again reuses the parts that are intact and have the same key. When all are finished, one
+description of the whole split replaces those of the parts.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,21 +10,21 @@ from pathlib import Path
 
 from bitnet.common.files import read_json, remains, sha256, write_json
 
-PART_BYTES = 256_000_000  # of text in one part, by default: what an interruption costs at most
+PART_BYTES = 256_000_000  # default text of a part: the most that an interruption can lose
 
 
 def part_path(folder: str | Path, split: str, number: int, suffix: str) -> Path:
-    """Where a part lies: train-00003.bin."""
+    """Path of a part, such as train-00003.bin."""
     return Path(folder) / f"{split}-{number:05d}{suffix}"
 
 
 def keep(path: Path, key: Mapping, part: Mapping) -> None:
-    """Describe a finished part, `part["sha256"]` being that of its file."""
+    """Write the description of a finished part; `part["sha256"]` is that of its file."""
     write_json(f"{path}.json", {"key": key, "part": part})
 
 
 def kept(path: Path, key: Mapping) -> dict | None:
-    """What was said of a finished part; None where it is not there, not whole or of another key."""
+    """Description of a finished part; None if it is missing, damaged or has another key."""
     try:
         found = read_json(f"{path}.json")
     except ValueError:
@@ -35,7 +35,7 @@ def kept(path: Path, key: Mapping) -> dict | None:
 
 
 def settle(folder: str | Path, suffix: str, files: Iterable[str]) -> None:
-    """Remove the descriptions of single parts, and parts that are none of `files`."""
+    """Remove descriptions of single parts, unfinished files, and parts not among `files`."""
     folder, files = Path(folder), set(files)
     for path in folder.glob(f"*-[0-9]*{suffix}*"):
         if path.name not in files:
@@ -46,9 +46,9 @@ def settle(folder: str | Path, suffix: str, files: Iterable[str]) -> None:
 
 
 def intact(folder: str | Path, part: Mapping, kind: str) -> Path:
-    """Path of a part; ValueError unless its bytes are those that were written.
+    """Path of a part; ValueError in one line where it is missing or its checksum is wrong.
 
-    `kind` is the rule that makes it again.
+    kind: name of the rule that makes it, which the error recommends to run again.
     """
     path = Path(folder) / part["file"]
     if not path.is_file():

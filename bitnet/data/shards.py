@@ -1,4 +1,4 @@
-"""Token shards: flat files of token ids, described by JSON."""
+"""Token shards: flat binary files of token ids (uint16 or uint32), described in JSON."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +11,14 @@ from bitnet.data.parts import keep, kept, part_path
 from bitnet.data.text import read_text_part
 from bitnet.data.tokenizer import Tokenizer, open_tokenizer
 
-CHARACTERS_AT_ONCE = 1_000_000  # encoded together: a list of ids takes 30 times its text
+CHARACTERS_AT_ONCE = 1_000_000  # encoded together: ids take 30 times the memory of their text
 
 
 def write_shard(texts: Iterable[str], tokenizer: Tokenizer, path: str | Path) -> dict:
-    """Encode documents into a shard; returns its sha256, dtype, tokens, bytes and documents."""
+    """Encode documents into one file and return its description.
+
+    That is its file name, sha256, dtype, and numbers of tokens, UTF-8 bytes and documents.
+    """
     dtype = np.dtype(np.uint16 if tokenizer.vocab_size <= 2**16 else np.uint32)
     tokens = size = documents = 0
     with whole_file(path) as beside, beside.open("wb") as file:
@@ -38,13 +41,13 @@ def write_shard(texts: Iterable[str], tokenizer: Tokenizer, path: str | Path) ->
 
 
 def as_split(shards: Sequence[Mapping]) -> dict:
-    """The description of a split that several shards hold, in their order."""
+    """Description of a split: its shards in order, with total tokens, bytes and documents."""
     totals = {key: sum(shard[key] for shard in shards) for key in ("tokens", "bytes", "documents")}
     return {**totals, "shards": [*shards]}
 
 
 def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Documents in lists that hold so much that more would not be faster, and no more."""
+    """Documents in lists of about CHARACTERS_AT_ONCE characters."""
     batch, size = [], 0
     for text in texts:
         batch.append(text)

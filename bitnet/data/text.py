@@ -1,4 +1,4 @@
-"""Text of a split as parquet files of one column, in parts of bounded size."""
+"""Text of a split on disk: parquet files with the one column `text`, in parts."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -7,11 +7,15 @@ from pathlib import Path
 from bitnet.common.files import read_json, sha256, whole_file
 from bitnet.data.parts import intact
 
-ROWS = 1024  # documents of a row group
+ROWS = 1024  # documents per row group
 
 
 def write_text_part(texts: Iterable[str], path: Path) -> dict:
-    """Write documents, some at a time; returns the file's name and sha256, documents and bytes."""
+    """Write documents to a parquet file and return its description.
+
+    That is its file name, sha256, and numbers of documents and UTF-8 bytes. The documents are
+    consumed ROWS at a time.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -29,7 +33,7 @@ def write_text_part(texts: Iterable[str], path: Path) -> dict:
 
 
 def read_text_part(folder: str | Path, part: Mapping) -> Iterator[str]:
-    """Documents of a described part; ValueError unless it is as it was written."""
+    """Documents of a described part; ValueError in one line where it is missing or damaged."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -43,6 +47,6 @@ def read_text_part(folder: str | Path, part: Mapping) -> Iterator[str]:
 
 
 def read_text(description: str | Path, split: str) -> Iterator[str]:
-    """Documents of a split of the text that a text.json describes."""
+    """Documents of a split, from the path of its text.json; ValueError for a damaged part."""
     for part in read_json(description)[split]["parts"]:
         yield from read_text_part(Path(description).parent, part)

@@ -1,4 +1,4 @@
-"""SentencePiece tokenizers: text to token ids and back."""
+"""SentencePiece tokenizer of a data set: text to token ids and back."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,16 +11,16 @@ from bitnet.common.files import verify
 
 
 def open_tokenizer(path: str | Path) -> "Tokenizer":
-    """A tokenizer made by this project: ValueError unless its checksum is the recorded one."""
+    """A tokenizer made by this project; ValueError where its file or checksum is wrong."""
     verify(path)  # before SentencePiece reads it, which has no checksum
     return Tokenizer(path)
 
 
 class Tokenizer:
-    """A loaded `.model` that knows how many bytes of text each piece is."""
+    """A loaded SentencePiece `.model` with bos and eos pieces."""
 
     def __init__(self, path: str | Path):
-        """ValueError in one line where the file is not a SentencePiece model."""
+        """Load a model; ValueError in one line where it is none or has no bos or eos."""
         try:
             self.model = spm.SentencePieceProcessor(model_file=str(path))
             self.vocab_size = self.model.vocab_size()
@@ -31,7 +31,7 @@ class Tokenizer:
             raise refuse("tokenizer", str(path), "a model with bos and eos pieces")
 
     def encode_documents(self, texts: list[str]) -> list[list[int]]:
-        """Token ids of each text between bos and eos."""
+        """Token ids of each text, with bos before and eos after them."""
         return self.model.encode(texts, add_bos=True, add_eos=True, num_threads=1)
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -39,7 +39,7 @@ class Tokenizer:
         return self.model.decode([int(i) for i in ids])
 
     def piece_bytes(self) -> np.ndarray:
-        """UTF-8 bytes that each piece stands for, (vocab_size,): 0 for control pieces."""
+        """UTF-8 bytes of each piece, (vocab_size,) int64; 0 for control pieces."""
         return np.array([self._bytes(i) for i in range(self.vocab_size)], dtype=np.int64)
 
     def _bytes(self, i: int) -> int:

@@ -1,10 +1,10 @@
-"""Training of SentencePiece tokenizers: BPE, single characters, or Mistral's as it is.
+"""Tokenizer training with SentencePiece: BPE or single characters, or Mistral's existing model.
 
-The flags are those with which transformers and llama.cpp later split text into the same
-tokens: BPE, byte fallback, no normalisation, no dummy prefix, unk 0, bos 1, eos 2. A model of
-characters is for small closed alphabets such as arithmetic's: its size is stated, and what
-the characters leave of it is reserved. Mistral's first model comes with the package
-`mistral-common` under Apache-2.0; LLaMA-2's, of the same 32,000 pieces, is gated.
+With these flags transformers and llama.cpp split text into the same tokens: BPE, byte fallback, no
+normalisation, no dummy prefix, unk 0, bos 1, eos 2. A character model is for small closed
+alphabets such as arithmetic's: pieces of its vocabulary that no character needs are reserved.
+Mistral's first model comes with the package `mistral-common` under Apache-2.0; LLaMA-2's, also of
+32,000 pieces, is gated.
 """
 
 import io
@@ -28,8 +28,8 @@ TRAINING_BYTES = 20_000_000  # of text: BPE merges change little beyond it
 LONGEST_LINE = 4_000  # bytes; SentencePiece would silently drop longer ones
 SMALLEST_BPE = 300  # 3 special pieces, 256 bytes and some characters
 
-# Settings of every tokenizer made here: text as it stands, ids that transformers and llama.cpp know
-# as LLaMA's. With SentencePiece's defaults llama.cpp aborts.
+# Settings of every tokenizer trained here: text is not changed, and the ids of special pieces are
+# LLaMA's, as transformers and llama.cpp expect. With SentencePiece's defaults llama.cpp aborts.
 PLAIN = {
     "normalization_rule_name": "identity",
     "remove_extra_whitespaces": False,
@@ -44,9 +44,10 @@ PLAIN = {
 
 
 def train_characters(texts: Iterable[str], vocab_size: int, path: str | Path) -> None:
-    """Write a model of exactly `vocab_size` pieces: every character of the texts, then reserves.
+    """Write a model of exactly `vocab_size` pieces: one per character of the texts, the rest spare.
 
-    ValueError where the texts have more characters than fit.
+    ValueError in one line where the texts have too many characters, or one that SentencePiece
+    cannot keep.
     """
     alphabet = sorted({character for text in texts for character in text})
     reserved = vocab_size - SPECIAL_PIECES - len(alphabet)
@@ -55,7 +56,7 @@ def train_characters(texts: Iterable[str], vocab_size: int, path: str | Path) ->
         raise refuse("vocab_size", vocab_size, f"at least {needed}: the text's characters")
     model = io.BytesIO()
     spm.SentencePieceTrainer.train(
-        # Every character once: the order of pieces then depends on the alphabet alone
+        # Every character once, so that the order of pieces depends on the alphabet alone
         sentence_iterator=iter(["".join(alphabet)]),
         model_writer=model,
         vocab_size=vocab_size,
@@ -72,7 +73,10 @@ def train_characters(texts: Iterable[str], vocab_size: int, path: str | Path) ->
 
 
 def mistral_model() -> Path:
-    """Path of the model; ValueError where the package is missing or has another one."""
+    """Path of Mistral's first model in the package `mistral-common`.
+
+    ValueError in one line where the package is missing or its model has another checksum.
+    """
     try:
         package = distribution("mistral-common")
     except PackageNotFoundError:
@@ -89,9 +93,10 @@ def mistral_model() -> Path:
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int, path: str | Path) -> None:
-    """Train a BPE tokenizer of exactly `vocab_size` pieces; ValueError where the text is too poor.
+    """Train a BPE tokenizer of exactly `vocab_size` pieces on about TRAINING_BYTES of text.
 
-    Lines are the sentences, so a newline is always the byte piece <0x0A>, as in LLaMA's.
+    Text is split at line breaks, so a newline is always the byte piece <0x0A>, as in LLaMA's.
+    ValueError in one line where `vocab_size` is too small, or larger than the text supports.
     """
     if vocab_size < SMALLEST_BPE:
         raise refuse(
@@ -128,7 +133,7 @@ def _lines(texts: Iterable[str]) -> Iterator[str]:
 
 
 def _too_large(vocab_size: int, error: str) -> ValueError:
-    """SentencePiece's complaint as one line."""
+    """SentencePiece's error about the vocabulary's size, as an error in one line."""
     at_most = re.search(r"<= (\d+)", error)
     if at_most:
         return refuse("vocab_size", vocab_size, f"at most {at_most[1]} for this text")

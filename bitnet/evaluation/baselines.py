@@ -1,9 +1,9 @@
-"""Baselines of the loss: unigram, bigram and trigram models, and the best possible loss.
+"""Reference losses: unigram, bigram and trigram count models, and the best possible loss.
 
 Counts of an order are interpolated with the order below: P(w | context) = (count + K P_lower(w))
-/ (total + K), where K is the number of different tokens seen after the context (Witten & Bell
-1991). Plain add-k gives every context V k imaginary counts, so that the loss of a trigram says
-more about V than about the text.
+/ (total + K), where K is the number of different tokens that follow the context (Witten & Bell
+1991). Plain add-k would add V k imaginary counts to every context, and a trigram's loss would then
+depend on V more than on the text.
 """
 
 import math
@@ -21,19 +21,19 @@ from bitnet.data.stories.likelihood import best_possible
 from bitnet.data.stories.parser import default_parser
 from bitnet.evaluation.metrics import diversity_ratio
 
-FITTED_TOKENS = 20_000_000  # of the training shard, from its start
+FITTED_TOKENS = 20_000_000  # first tokens of the training shard, on which count models are fitted
 
-BLIND_BELOW = 100  # distinct predictions of the bigram under which counts of 10 and 50 say nothing
+BLIND_BELOW = 100  # if the bigram has fewer distinct predictions, thresholds of 10 and 50 fail
 
-STORIES = 200  # held-out ones that it is measured on: a second; 100 of them give it to 1 %
+STORIES = 200  # held-out stories for the best possible loss (a second); 100 give it to 1 %
 
 
 def count_models(train: np.ndarray, windows: np.ndarray, positions: int, vocab_size: int) -> dict:
-    """Loss in nats and argmax of each order at the probe.
+    """Mean loss in nats and argmax ids of each order at the probe.
 
-    `train` (tokens,) ids; `windows` (count, length + 1) of the probe. Returns for "unigram",
-    "bigram", "trigram": {"loss": mean nats, "predictions": (positions,) ids}. At the start of a
-    window, where the trigram's first token would lie outside, the bigram stands in.
+    train (tokens,) ids; windows (count, length + 1) of the probe. Returns for "unigram", "bigram"
+    and "trigram": {"loss": mean nats, "predictions": (positions,) ids}. At the first position of a
+    window, where the trigram lacks a token, the bigram is used.
     """
     train = np.asarray(train[:FITTED_TOKENS], dtype=np.int64)
     unigram = (np.bincount(train, minlength=vocab_size) + 1.0) / (len(train) + vocab_size)
@@ -58,7 +58,7 @@ def count_models(train: np.ndarray, windows: np.ndarray, positions: int, vocab_s
 
 
 class _Successors:
-    """Which tokens followed which context, sorted by context for look-up."""
+    """Successors of every context, sorted by context for look-up."""
 
     def __init__(self, contexts: np.ndarray, successors: np.ndarray):
         order = np.argsort(contexts, kind="stable")
@@ -73,10 +73,13 @@ class _Successors:
 
 
 def make_references(folder: str | Path, manifest: dict, source: Mapping) -> dict:
-    """Loss (nats), unique_predictions and pdr of unigram, bigram and trigram, and `blind`.
+    """Reference values of a data set, as the file references.json holds them.
 
-    `data` names the manifest they belong to. `folder` holds the shards of `manifest`, `source` is
-    the block of corpora that they were made from; `best_possible` is `best_possible_loss` there.
+    folder: the folder of the manifest's shards. source: the block of `corpora` they were made from.
+
+    Returns `data` (the manifest's sha256), `references` (loss in nats, unique_predictions and pdr
+    of unigram, bigram and trigram), `best_possible` (see `best_possible_loss`) and `blind` (counts
+    of distinct predictions carry no information on this corpus). ValueError for damaged shards.
     """
     train = open_shard(folder, manifest["train"], manifest["vocab_size"])
     validation = open_shard(folder, manifest["validation"], manifest["vocab_size"])
@@ -100,10 +103,11 @@ def make_references(folder: str | Path, manifest: dict, source: Mapping) -> dict
 
 
 def best_possible_loss(source: Mapping, placed: Mapping) -> dict | None:
-    """The least loss that any model can reach on built-in text; None for text from elsewhere.
+    """Lowest loss that any model can reach on a built-in corpus; None for other text.
 
-    source: its block of corpora. placed: the manifest's probe. `loss` is in nats a token at the
-    probe's tokens; of stories also bits_per_byte, and the stories and bytes it was measured on.
+    source: the corpus's block of `corpora`. placed: the manifest's probe. `loss` is in nats per
+    token at the probe; for stories there are also `bits_per_byte`, and the numbers of `stories` and
+    `bytes` that it was measured on.
     """
     if source.get("source") == "arithmetic":
         return {"loss": entropy_rate(source)}

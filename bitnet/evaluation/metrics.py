@@ -1,9 +1,8 @@
-"""Metrics of a run's CSV, computed from what training recorded at the probe.
+"""Metrics of a run's CSV, computed from the raw observations that training recorded at the probe.
 
-Every metric is a function of recorded observations, so changing one never retrains anything. The
-counts mean little without N, the number of probe positions: the same healthy model shows 9 to 14
-distinct predictions at 20 positions and hundreds at 4,096. N and the data's hash are therefore
-columns of every file.
+Every metric is a function of recorded observations, so changing one never retrains anything. Counts
+depend on N, the number of probe positions: the same healthy model has 9 to 14 distinct predictions
+at 20 positions and hundreds at 4,096. N and the data's hash are therefore columns of every file.
 
     rows = evaluate(observations, manifest, constants)
     rows.to_csv(path, index=False)
@@ -97,25 +96,25 @@ RECORDED = {
 
 
 def diversity(ids: np.ndarray) -> float:
-    """exp(entropy) of the histogram of ids: how many equally common ids would be as diverse."""
+    """exp(entropy) of the histogram of ids (N,): the number of equally common ids as diverse."""
     counts = np.unique(ids, return_counts=True)[1]
     return float(np.exp(entr(counts / counts.sum()).sum()))
 
 
 def diversity_ratio(predictions: np.ndarray, targets: np.ndarray) -> float:
-    """PDR: diversity of the predictions over that of the true next tokens (1 = as diverse)."""
+    """PDR: diversity of predictions (N,) over that of the true next tokens (N,); 1 = as diverse."""
     return diversity(predictions) / diversity(targets)
 
 
 def top_share(ids: np.ndarray) -> float:
-    """Share of the commonest id, 1/N to 1."""
+    """Share of the commonest id among ids (N,), from 1/N to 1."""
     return float(np.unique(ids, return_counts=True)[1].max() / len(ids))
 
 
 def evaluate(
     observations: Mapping[str, np.ndarray], manifest: Mapping, constants: Mapping
 ) -> pd.DataFrame:
-    """The CSV of one run: a row an evaluation, the columns of `COLUMNS`.
+    """Table of one run: one row per evaluation, the columns of `COLUMNS`.
 
     observations, for E evaluations at N probe positions:
         inputs, targets (N,) ids; prediction (E, N) argmax ids; nll (E, N) and entropy (E, N) of
@@ -126,11 +125,11 @@ def evaluate(
     manifest: vocab_size, sha256, probe {positions, bytes}, references {unigram, bigram, trigram:
         {loss, unique_predictions, pdr}}, blind.
     constants: optimizer, weights, seed, hidden_size, stage2_weight_decay (None for a trunk),
-        peak_lr, stage1_weight_decay, variant (what else is unlike the study's protocol),
+        peak_lr, stage1_weight_decay, variant (the other differences from the study's protocol),
         switch_step.
 
-    A diverged model's NaN reaches ValLoss, BitsPerByte and MutualInformation; what is counted
-    from argmaxes stays a count. Raises ValueError where shapes or ids cannot be right.
+    A diverged model has NaN in ValLoss, BitsPerByte and MutualInformation; counts of argmax ids
+    stay counts. ValueError in one line for a wrong shape, and for ids outside the vocabulary.
     """
     seen = {name: np.asarray(values) for name, values in observations.items()}
     _check(seen, manifest)
@@ -147,7 +146,7 @@ def evaluate(
         "CopyShare": (prediction == inputs).mean(axis=1),
         "MutualInformation": seen["mean_entropy"].astype(np.float64) - uncertainty,
         "Unique20": [len(np.unique(ids)) for ids in seen["legacy_prediction"]],
-        # An Adam step moves a weight by about LR: how far that is, in units of the mean |weight|.
+        # An Adam step moves a weight by about LR; this is in units of the mean |weight|.
         "EffectiveLR": seen["lr"] / seen["abs_mean"],
     }
     values |= _constant_columns(manifest, constants)

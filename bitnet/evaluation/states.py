@@ -1,8 +1,8 @@
-"""State of one run (collapsed, diverse, ...): a rule written down before the runs.
+"""State of a run (collapsed, diverse, ...) from its metrics, by a rule fixed before the runs.
 
-Counts of distinct predictions alone mislead (a dozen predictions at the unigram's loss are no
-recovery, an untrained model with tied embeddings repeats its input and looks diverse), so a state
-is read from counts, loss and copying together. First match wins, in the order of `STATES`.
+Counts of distinct predictions alone mislead: a dozen predictions at the unigram's loss are no
+recovery, and an untrained model with tied embeddings repeats its input and looks diverse. So the
+rule uses counts, loss and copying together. The first match in the order of `STATES` wins.
 """
 
 from collections import Counter
@@ -25,30 +25,33 @@ STATES = (
 
 
 def final(rows: pd.DataFrame, column: str, thresholds: Thresholds) -> float:
-    """Value 'at the end': mean of a column over the last evaluations (all, if there are fewer)."""
+    """Value of a column 'at the end': its mean over the last `final_evaluations` rows by Step."""
     return float(rows.sort_values("Step")[column].tail(thresholds.final_evaluations).mean())
 
 
 def state(rows: pd.DataFrame, thresholds: Thresholds) -> str:
-    """State of one run from its rows (the columns of `bitnet.evaluation.metrics`, in any order)."""
+    """State of one run, one of STATES, from its rows in any order; ValueError without rows.
+
+    rows: a table with the columns of `bitnet.evaluation.metrics`.
+    """
     return _state(rows, thresholds, trunk=False)
 
 
 def trunk_state(rows: pd.DataFrame, thresholds: Thresholds) -> str:
     """State at the switch, from the rows up to and including it; never 'temporary'.
 
-    Raises ValueError if no row is that early.
+    ValueError in one line if no row is that early.
     """
     return _state(rows[rows["Step"] <= rows["SwitchStep"]], thresholds, trunk=True)
 
 
 def share(states: Sequence[str], name: str) -> float:
-    """Share of runs in a state, 0 where there are no runs."""
+    """Share of runs in the state `name`, 0 if there are no runs."""
     return list(states).count(name) / max(len(states), 1)
 
 
 def tally(states: Sequence[str]) -> str:
-    """'collapsed 2/3, diverse 1/3': commonest first; empty without runs."""
+    """Counts of states as text, commonest first: 'collapsed 2/3, diverse 1/3'; '' without runs."""
     counts = sorted(Counter(states).items(), key=lambda kv: (-kv[1], STATES.index(kv[0])))
     return ", ".join(f"{name} {count}/{len(states)}" for name, count in counts)
 
@@ -75,7 +78,7 @@ def _state(rows: pd.DataFrame, thresholds: Thresholds, trunk: bool) -> str:
 
 
 def _invalid(rows: pd.DataFrame) -> bool:
-    """A count that no model can produce, at any evaluation: a bug, not a result."""
+    """Whether any evaluation has a count that no model can produce: a bug, not a result."""
     counts, most = rows["UniquePredictions"], rows[["VocabSize", "N"]].min(axis=1)
     return not ((counts >= 1) & (counts <= most)).all()  # so that NaN is invalid too
 
@@ -86,7 +89,7 @@ def _diverged(rows: pd.DataFrame) -> bool:
 
 
 def _levels(rows: pd.DataFrame, thresholds: Thresholds) -> tuple[pd.Series, float, float]:
-    """The measure of diversity that this corpus allows, and its two thresholds."""
+    """The measure of diversity on this corpus, and its thresholds of collapsed and diverse."""
     if rows["Blind"].iloc[-1]:
         share = rows["PDR"] / rows["TrigramPDR"]
         return share, thresholds.blind_collapsed_share, thresholds.blind_diverse_share

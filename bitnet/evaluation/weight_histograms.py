@@ -1,23 +1,23 @@
-"""Histograms of latent weights, and the ternary value that each bin rounds to.
+"""Histograms of a model's latent weights w / mean|w|, and the shares of their ternary codes.
 
-Read from saved arrays, free of torch: relative weights w / mean|w| of each matrix, counted in bins.
-Source of the rounding: `bitnet.model.quantization`, Ma et al. 2024, section 2.
+Computed from saved arrays, without torch. The rounding is that of `bitnet.model.quantization`
+(Ma et al. 2024, section 2).
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 
-EDGES = np.round(np.linspace(-4, 4, 81), 1)  # of the bins of w / mean|w|
-PARTS = {"attention": "self_attn", "feed_forward": "mlp"}  # of a layer, and how arrays name them
+EDGES = np.round(np.linspace(-4, 4, 81), 1)  # edges of the bins of w / mean|w|
+PARTS = {"attention": "self_attn", "feed_forward": "mlp"}  # parts of a layer: word in array names
 
 
 def latent_weights(arrays: Mapping[str, np.ndarray]) -> dict[str, dict]:
-    """For each of PARTS: `histogram` (80,) counts and `ternary`, the shares of -1, 0 and 1.
+    """For each of PARTS: `histogram` (80 counts), `ternary` (shares of -1, 0, 1) and `count`.
 
-    arrays: weights as training saves them. What lies beyond the outer edges is in the last bins. A
-    full-precision twin's shares are what its weights would be rounded to. ValueError for arrays
-    that hold no layer.
+    arrays: weights as training saves them. Values beyond the outer edges count in the outer bins.
+    For a full-precision model the shares are those that its weights would be rounded to.
+    ValueError in one line for arrays without a matrix of a part.
     """
     found = {}
     for part, word in PARTS.items():

@@ -1,4 +1,4 @@
-"""Report on the arithmetic experiment: exact answers by operator, losses, five examples."""
+"""Report on the arithmetic experiment: share of exact answers per operator, losses, examples."""
 
 from collections.abc import Mapping
 
@@ -10,19 +10,21 @@ from bitnet.data.arithmetic import EXAMPLES, OPERATORS, Problem
 from bitnet.experiments.rules import by_weights, of_losses, outcome, word
 from bitnet.experiments.runs import Answers
 
-# Operators that a column-by-column method solves decide. Products of two-digit numbers are known to
-# stay beyond small transformers (Dziri et al. 2023), so × and ÷ are measured and do not decide.
+# Only operators that a column-by-column method solves decide the outcome. Products of two-digit
+# numbers are known to be too hard for small transformers (Dziri et al. 2023), so × and ÷ are only
+# reported.
 JUDGED = ("+", "-")
-EXACT = 0.95  # share of held-out problems that must be right
-UNFINISHED_SHARE = 0.1  # of answers, at most
+EXACT = 0.95  # required share of exact answers to held-out problems
+UNFINISHED_SHARE = 0.1  # largest allowed share of answers without an end
 ORIGINAL = "3.5 at the start, 0.5 at the end"  # the original notes' loss
 ALL = "all"
 
 
 def graded(run: Answers) -> pd.DataFrame:
-    """One row a held-out problem of a run: Operator, Question, Written, Right.
+    """Table with one row per held-out problem of a run: Operator, Question, Written, Right.
 
-    The examples are left out: they come first, and again among the others where they belong.
+    The five examples at the beginning are left out: a corpus that covers them has them among its
+    other problems too. Empty for a run that diverged.
     """
     problems = [Problem(*parts) for parts in run.problems]
     rows = [
@@ -39,7 +41,10 @@ def graded(run: Answers) -> pd.DataFrame:
 
 
 def scores(runs: Mapping[str, Answers]) -> pd.DataFrame:
-    """One row a run and operator (and `all`): right answers, Wilson interval (95 %), losses."""
+    """Table with one row per run and operator, and one for ALL operators together.
+
+    Exact answers with their Wilson interval (95 %), and the run's losses in nats per token.
+    """
     rows = []
     for name, run in runs.items():
         answers, recipe, losses = graded(run), run.recipe, run.losses
@@ -70,7 +75,7 @@ def scores(runs: Mapping[str, Answers]) -> pd.DataFrame:
 
 
 def complaints(run: Answers) -> list[str]:
-    """What is wrong with a run."""
+    """Reasons why a run fails, one line each; empty if it passes."""
     wrong = of_losses(run.losses["all"], run.unigram, run.diverged)
     answers = graded(run)
     if answers.empty:
@@ -89,12 +94,12 @@ def complaints(run: Answers) -> list[str]:
 
 
 def judge(runs: Mapping[str, Answers]) -> dict:
-    """pass or fail, with the reason."""
+    """Outcome of the experiment as `rules.outcome` returns it: passed, complaints, reason."""
     return outcome(by_weights(runs, complaints))
 
 
 def markdown(runs: Mapping[str, Answers], title: str) -> str:
-    """The report."""
+    """The report as Markdown: outcome, tables of exact answers, losses and examples, notes."""
     rows, found = scores(runs), judge(runs)
     last = next(iter(runs.values())).losses
     notes = [

@@ -1,7 +1,7 @@
-"""Decision table of the two sanity experiments: what their outcomes mean and what to do next.
+"""Decision table of the two sanity experiments: what to do next, by their two outcomes.
 
-It is that of the notes that began this, and the twins refine it: what fails in full precision too
-is not about ternary weights.
+The table is that of the original notes. The full-precision twins refine it: if a twin fails too,
+the cause is not the ternary weights.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import pandas as pd
 from bitnet.common.markdown import bullets, fill, table
 from bitnet.experiments.rules import TWIN, word
 
-TABLE = {  # (arithmetic, stories): what it means, what to do
+TABLE = {  # (arithmetic, stories): meaning, advice
     ("pass", "pass"): (
         "the infrastructure works",
         "a larger model that talks gibberish has a vocabulary too large for it, the wrong data or "
@@ -32,7 +32,7 @@ TABLE = {  # (arithmetic, stories): what it means, what to do
         "order",
     ),
 }
-WHERE = {  # does the twin fail as well?
+WHERE = {  # by whether the twin fails too
     True: "the full-precision twin fails as well: look at data, optimizer and length of training, "
     "not at quantisation",
     False: "the full-precision twin passes: look at quantisation and straight-through gradients",
@@ -40,12 +40,15 @@ WHERE = {  # does the twin fail as well?
 
 
 def decision(arithmetic: Mapping, stories: Mapping) -> tuple[str, str]:
-    """What two outcomes (see `bitnet.experiments.rules`) mean, and what to do."""
+    """Meaning and advice for two outcomes as `bitnet.experiments.rules.outcome` returns them."""
     return TABLE[word(arithmetic), word(stories)]
 
 
 def rows(records: Mapping[str, Mapping]) -> pd.DataFrame:
-    """One row an experiment: Experiment, Study, Outcome, Reason. records: of their reports."""
+    """Table with one row per experiment: Experiment, Study, Outcome (pass or fail), Reason.
+
+    records: the records of the reports by experiment.
+    """
     return pd.DataFrame(
         {
             "Experiment": name,
@@ -58,7 +61,7 @@ def rows(records: Mapping[str, Mapping]) -> pd.DataFrame:
 
 
 def markdown(records: Mapping[str, Mapping]) -> str:
-    """The report. records: of the reports of `arithmetic` and `stories`."""
+    """The decision as Markdown. records: those of the reports `arithmetic` and `stories`."""
     found = {name: record["outcome"] for name, record in records.items()}
     means, then = decision(found["arithmetic"], found["stories"])
     advice = [

@@ -1,4 +1,7 @@
-"""Report on the pilot of a long training: go or no-go. Free of torch."""
+"""Pilot of a long training: its report, and whether the whole training may start.
+
+Free of torch.
+"""
 
 from bitnet.common.markdown import bullets, fill
 from bitnet.config.budget import spell_duration
@@ -15,7 +18,10 @@ GO, NO_GO = "go", "no-go"
 
 
 def judge(run: Trained) -> dict:
-    """verdict (go or no-go), reasons, and what was measured and what the whole run would take."""
+    """Decision on a pilot: `verdict` (go or no-go), `reasons`, measurements and the expected cost.
+
+    Losses are in nats per token, `hours` and `tokens` those of the whole training.
+    """
     training = run.record["recipe"]["training"]
     total = training["steps"] * training["batch_size"] * training["sequence_length"]
     reasons = complaints(run, "unigram")
@@ -38,7 +44,7 @@ def judge(run: Trained) -> dict:
 
 
 def markdown(run: Trained, title: str, decode: Decode) -> str:
-    """The report."""
+    """The pilot's report as Markdown; `decode` turns token ids into text."""
     found = judge(run)
     used = f", {found['mfu']:.0%} of its arithmetic" if found["mfu"] else ""
     lines = [

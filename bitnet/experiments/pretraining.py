@@ -1,4 +1,7 @@
-"""Report on a pretraining: losses beside count models, samples, anomalies. Free of torch."""
+"""Report on a pretraining: losses compared with count models, anomalies, sample texts.
+
+Free of torch.
+"""
 
 import math
 from collections.abc import Callable, Mapping
@@ -12,20 +15,20 @@ from bitnet.config.thresholds import Limits
 from bitnet.monitoring.anomalies import DRAWN, GREEDY, anomalies
 
 ORDERS = ("unigram", "bigram", "trigram")
-ROWS = 12  # of evaluations that a table shows
-SAMPLES = 2  # of texts that are shown
+ROWS = 12  # evaluations that a table shows
+SAMPLES = 2  # texts of each kind that are shown
 
 Decode = Callable[[list[int]], str]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What is known of a training: observations, its record, and the data's count models."""
+    """A finished training: its observations, its record, its anomalies, the data's references."""
 
     name: str
     seen: Mapping[str, np.ndarray]
     record: Mapping
-    """What the script `train` wrote beside the observations."""
+    """The record that the script `train` wrote beside the observations."""
     manifest: Mapping
     references: Mapping
     limits: Limits
@@ -36,22 +39,25 @@ class Trained:
 
     @property
     def losses(self) -> np.ndarray:
-        """Validation loss of each evaluation, nats a token."""
+        """Validation loss of each evaluation (evaluations,), nats per token."""
         return self.seen["nll"].mean(axis=1, dtype=float)
 
     @property
     def bits(self) -> float:
-        """Bits a UTF-8 byte of a loss of one nat a token, at the probe."""
+        """Factor from nats per token to bits per UTF-8 byte at the probe."""
         placed = self.manifest["probe"]
         return placed["positions"] / math.log(2) / placed["bytes"]
 
     def loss_of(self, order: str) -> float:
-        """Loss of a count model, nats a token."""
+        """Loss of a count model ("unigram", "bigram", "trigram"), nats per token."""
         return self.references["references"][order]["loss"]
 
 
 def complaints(run: Trained, order: str) -> list[str]:
-    """What is wrong with a training that must be better than a count model; empty if nothing."""
+    """Reasons why a training fails, one line each; empty if it passes.
+
+    It must be below the loss of the count model `order`, and no anomaly rule may have fired.
+    """
     last, bar = run.losses[-1], run.loss_of(order)
     wrong = []
     if run.record["diverged"] or not math.isfinite(last):
@@ -63,7 +69,7 @@ def complaints(run: Trained, order: str) -> list[str]:
 
 
 def scores(runs: list[Trained]) -> pd.DataFrame:
-    """One row a run: its last losses, those of count models, anomalies, speed and memory."""
+    """Table with one row per run: final losses (nats), count models, anomalies, speed, memory."""
     rows = []
     for run in runs:
         recipe = run.record["recipe"]
@@ -85,14 +91,14 @@ def scores(runs: list[Trained]) -> pd.DataFrame:
 
 
 def outcome(runs: list[Trained]) -> dict:
-    """`passed` and `reason`: better than the bigram's loss, and nothing odd."""
+    """`passed` and `reason`: every run must be below the bigram's loss and without anomalies."""
     wrong = [f"{run.name}: {line}" for run in runs for line in complaints(run, "bigram")]
     reason = "; ".join(wrong) or "every run ends below the bigram's loss and no rule saw anything"
     return {"passed": not wrong, "reason": reason}
 
 
 def markdown(runs: list[Trained], title: str, decode: Decode) -> str:
-    """The report."""
+    """The report as Markdown; `decode` turns token ids into text."""
     found = outcome(runs)
     blocks = [
         f"# Pretraining: {title}",
@@ -112,7 +118,7 @@ def markdown(runs: list[Trained], title: str, decode: Decode) -> str:
 
 
 def losses_table(run: Trained) -> str:
-    """Evaluations, some of them if they are many, and below them the count models."""
+    """Markdown table of at most ROWS evaluations, spread evenly, and of the count models."""
     seen, losses = run.seen, run.losses
     shown = sorted({*np.linspace(0, len(losses) - 1, min(ROWS, len(losses))).round().astype(int)})
     header = [
@@ -146,7 +152,7 @@ def losses_table(run: Trained) -> str:
 
 
 def odd_block(run: Trained, decode: Decode) -> list[str]:
-    """What the rules saw, with a sample of the first of each rule."""
+    """Markdown blocks on a run's anomalies, with a sample text of the first of each rule."""
     if not run.odd:
         return ["No rule saw anything odd."]
     first = {one["rule"]: one for one in reversed(run.odd)}
@@ -159,7 +165,10 @@ def odd_block(run: Trained, decode: Decode) -> list[str]:
 
 
 def samples(run: Trained, decode: Decode) -> list[str]:
-    """Texts of the last evaluation: how it goes on from held-out text."""
+    """Continuations of held-out text from the last evaluation, as Markdown quotes.
+
+    SAMPLES greedy ones, then as many sampled at temperature 1.
+    """
     if "samples" not in run.seen:
         return ["No texts were written (`samples: 0`)."]
     last = run.seen["samples"][-1]
@@ -171,6 +180,6 @@ def samples(run: Trained, decode: Decode) -> list[str]:
 
 
 def shown(ids: list[int], decode: Decode) -> str:
-    """Token ids as text of one line that is safe in Markdown."""
+    """Decoded token ids as one line of text that is safe in Markdown; negative ids are left out."""
     text = " ".join(decode([token for token in ids if token >= 0]).split())
     return text.replace("`", "'").replace("<", "&lt;").replace("|", "/")

@@ -1,8 +1,8 @@
-"""Pass or fail of a sanity experiment: rules for losses and texts, written before the runs.
+"""Pass or fail of a sanity experiment: rules for failed trainings and degenerate texts.
 
-Thresholds were written down before the runs they judge: a loss above 5 is the original notes'
-sign; the others are far from what held-out text shows of itself. An experiment passes where
-nothing is wrong with its ternary models; their full-precision twins say where to look.
+The thresholds were fixed before the runs: a loss above 5 is the original notes' sign of failure;
+held-out text itself is far from the other thresholds. An experiment passes if no rule fires for
+its ternary models; their full-precision twins show where to look for a cause.
 """
 
 import math
@@ -11,19 +11,20 @@ from collections.abc import Callable, Mapping, Sequence
 from bitnet.evaluation.text_quality import known_share, longest_run, words
 from bitnet.experiments.runs import MeasuredRun
 
-STUCK_LOSS = 5.0  # nats a token, at a vocabulary of thousands
-REPEATS = 4  # "the the the the"
-REPEATING_SHARE = 0.1  # of the texts, at most
-KNOWN_SHARE = 0.9  # of the words, at least
+STUCK_LOSS = 5.0  # nats per token, at a vocabulary of thousands
+REPEATS = 4  # times in a row, as "the the the the"
+REPEATING_SHARE = 0.1  # largest allowed share of texts that repeat
+KNOWN_SHARE = 0.9  # smallest allowed share of words that occur in training text
 
 TWIN = "full_precision"
-HELD_OUT, END = "held-out text", "at the end"  # parts of what is sampled
+HELD_OUT, END = "held-out text", "at the end"  # names of samples
 
 
 def of_losses(losses: Sequence[float], unigram: float, diverged: bool) -> list[str]:
-    """What is wrong with validation losses (nats a token, in the order of steps); empty if nothing.
+    """Failures in validation losses, one line each; empty if there are none.
 
-    unigram: the loss of token frequencies alone, which a model that learned anything is below.
+    losses: nats per token in the order of steps. unigram: the unigram model's loss; a model that
+    learned anything is below it. diverged: the training ended at a value that is not finite.
     """
     if diverged or not all(map(math.isfinite, losses)):
         return ["NaN: loss or gradient became NaN or infinite"]
@@ -35,7 +36,10 @@ def of_losses(losses: Sequence[float], unigram: float, diverged: bool) -> list[s
 
 
 def of_texts(texts: Sequence[str], known: frozenset[str] | set[str]) -> list[str]:
-    """What is wrong with generated texts; empty if nothing. known: words of the training text."""
+    """Failures in generated texts (repetition, gibberish), one line each; empty if none.
+
+    known: all words of the training text.
+    """
     split = [words(text) for text in texts]
     runs = [longest_run(w) for w in split]
     repeating = [run for run in runs if run[0] >= REPEATS]
@@ -56,7 +60,7 @@ def of_texts(texts: Sequence[str], known: frozenset[str] | set[str]) -> list[str
 def by_weights(
     runs: Mapping[str, MeasuredRun], complaints: Callable[[MeasuredRun], Sequence[str]]
 ) -> dict[str, list[str]]:
-    """What is wrong with runs, each line with the run's name, by the kind of their weights."""
+    """Failures of all runs by kind of weights ("ternary", "full_precision"), with runs' names."""
     found: dict[str, list[str]] = {}
     for name, run in runs.items():
         lines = [f"{name}: {line}" for line in complaints(run)]
@@ -65,10 +69,10 @@ def by_weights(
 
 
 def outcome(complaints: Mapping[str, Sequence[str]]) -> dict:
-    """`passed` and `reason` from what is wrong with the models of each kind of weights.
+    """Outcome of an experiment: {"passed", "complaints", "reason"}.
 
-    complaints: by kind, `ternary` among them; nothing wrong is an empty list. It passes if nothing
-    is wrong with ternary models; their twins tell which part to look at if something is.
+    complaints: failures by kind of weights, with an entry for "ternary". The experiment passes if
+    the ternary models have none; `reason` compares with the twins.
     """
     ternary, twin = list(complaints["ternary"]), complaints.get(TWIN)
     if not ternary:
@@ -89,5 +93,5 @@ def outcome(complaints: Mapping[str, Sequence[str]]) -> dict:
 
 
 def word(found: Mapping) -> str:
-    """pass or fail."""
+    """The word "pass" or "fail" for an outcome."""
     return "pass" if found["passed"] else "fail"

@@ -1,6 +1,6 @@
-"""Measurements of one run in a sanity experiment: answers to arithmetic, or sampled stories.
+"""Measurements of one run in a sanity experiment: answers to arithmetic, or samples of stories.
 
-The scripts `answers` and `samples` write these as JSON; the reports read them.
+The scripts `answers` and `samples` write them as JSON; the reports read them.
 """
 
 import dataclasses
@@ -16,15 +16,15 @@ TRAINED = ("code", "data", "environment", "diverged")
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredRun:
-    """What both experiments hold of a run; ValueError in one line for JSON of another form."""
+    """Fields that both experiments measure of a run."""
 
     recipe: Recipe
     trained: Mapping[str, Any]
-    """TRAINED of the metadata that training wrote beside the weights."""
+    """The keys TRAINED of the metadata in the weights file."""
     code: str
     """Fingerprint of the script that measured."""
     losses: Mapping[str, Any]
-    """`step` and mean losses of each evaluation (nats a token), and the positions they are of."""
+    """`step` and mean losses (nats per token) of each evaluation, and the number of positions."""
     best_possible: Any
     """The reference `best_possible`, or its loss; None where it is not known."""
     weights: Mapping[str, Any] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class MeasuredRun:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` gives."""
+        """An object from the mapping of `to_dict`; ValueError for wrong keys or types."""
         try:
             recipe = Recipe.from_json(json.dumps(fields["recipe"]))
             return cls(**{**fields, "recipe": recipe})
@@ -40,26 +40,26 @@ class MeasuredRun:
             raise ValueError(f"not {cls.__name__.lower()} of a run: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as JSON can hold them."""
+        """All fields as values that JSON can hold."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return {**values, "recipe": json.loads(self.recipe.to_json())}
 
     @property
     def diverged(self) -> bool:
-        """Whether its loss or gradient became NaN or infinite."""
+        """Whether the run's loss or gradient became NaN or infinite."""
         return self.trained["diverged"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answers(MeasuredRun):
-    """Held-out arithmetic put to a run."""
+    """A run's answers to held-out arithmetic problems."""
 
     problems: Sequence[Sequence]
     """(a, operator, b), the five examples first."""
     written: Sequence[str]
-    """An answer each; empty where the run diverged."""
+    """One answer per problem; empty where the run diverged."""
     unigram: float
-    """Loss of token frequencies, nats a token."""
+    """Loss of the unigram model, nats per token."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +67,11 @@ class Samples(MeasuredRun):
     """Stories that a run wrote, by part: before training, at the switch, at the end."""
 
     references: Mapping[str, Mapping]
-    """Losses of unigram, bigram and trigram."""
+    """Losses (nats per token) and diversity of unigram, bigram and trigram."""
     prompts: Sequence[str]
     greedy: Mapping[str, Sequence[str]]
     """The likeliest continuation of each prompt."""
     drawn: Mapping[str, Sequence[str]]
-    """The first texts drawn at temperature 1, word for word."""
+    """The first texts sampled at temperature 1, unchanged."""
     quality: Mapping[str, Mapping]
-    """What `sample_quality.measured` gives."""
+    """The result of `sample_quality.measured`."""

@@ -1,7 +1,7 @@
-"""Quality of sampled stories: text statistics, and sentences that the story grammar can make.
+"""Quality of sampled stories: repetition, novelty, known words, share of grammatical sentences.
 
-texts below: by part (held-out text, untrained, at the end, ...), each {"text", "ended"}: a text,
-and whether its end was reached.
+`texts` below are lists by part (held-out text, untrained, at the end, ...) of {"text", "ended"}: a
+text, and whether it reached its end.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,11 @@ from bitnet.experiments.rules import of_texts
 def measured(
     texts: Mapping[str, Sequence[Mapping]], training: Iterable[str], parser: Parser | None
 ) -> dict[str, dict]:
-    """Quality of the texts of each part. training: documents, passed over once."""
+    """Quality of the texts of each part: counts, shares (0 to 1), and `failures` as lines of text.
+
+    training: documents of the training text, consumed once. parser: of the story grammar, or None
+    for another corpus, which leaves out the shares of grammatical sentences.
+    """
     split = {name: [words(w["text"]) for w in written] for name, written in texts.items()}
     everything = [text for part in split.values() for text in part]
     shares, known = copied(everything, training)
@@ -41,7 +45,10 @@ def measured(
 
 
 def grammar_of(written: Sequence[Mapping], parser: Parser) -> dict:
-    """Shares of sentences; the last one of a text that was cut short does not count."""
+    """Number of sentences, and the shares that are grammatical and that agree.
+
+    The last sentence of a text that was cut short does not count.
+    """
     sentences = []
     for text in written:
         checked = check_sentences(text["text"], parser)

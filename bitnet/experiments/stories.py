@@ -1,4 +1,4 @@
-"""Report on the stories experiment: losses beside known ones, quality of the texts, samples."""
+"""Report on the stories experiment: losses and their references, quality of texts, samples."""
 
 import math
 from collections.abc import Mapping
@@ -21,11 +21,11 @@ from bitnet.experiments.rules import (
 from bitnet.experiments.runs import Samples
 
 ORIGINAL = "7 at the start, 1.5 to 2.0 at the end"  # the original notes' loss
-# Validation loss on TinyStories of full-precision LLaMA-like models, nats a token
+# Validation loss in nats per token of full-precision LLaMA-like models on TinyStories
 # (karpathy/llama2.c, README): parameters, vocabulary, loss.
 LLAMA2C = (("260K", 512, 1.297), ("15M", 32_000, 1.072), ("42M", 32_000, 0.847))
 LLAMA2C += (("110M", 32_000, 0.760),)
-QUALITY = {  # column: what the sample holds
+QUALITY = {  # column: key of the quality of samples
     "Texts": "texts",
     "Words": "words",
     "Distinct2": "distinct_2",
@@ -45,13 +45,13 @@ PARTS = (HELD_OUT, "untrained", "at the switch", END)
 
 
 def bits_per_byte(losses: Mapping) -> list[float]:
-    """Bits a UTF-8 byte at the probe, from mean losses in nats a token."""
+    """Bits per UTF-8 byte at the probe, from mean losses in nats per token."""
     scale = losses["positions"] / math.log(2) / losses["bytes"]
     return [loss * scale for loss in losses["nats"]]
 
 
 def scores(runs: Mapping[str, Samples]) -> pd.DataFrame:
-    """One row a run and part (held-out text, untrained, ...): quality, and the run's losses."""
+    """Table with one row per run and part (held-out text, untrained, ...): quality and losses."""
     rows = []
     for name, run in runs.items():
         recipe, losses = run.recipe, run.losses
@@ -80,7 +80,7 @@ def scores(runs: Mapping[str, Samples]) -> pd.DataFrame:
 
 
 def complaints(run: Samples) -> list[str]:
-    """What is wrong with a run."""
+    """Reasons why a run fails, one line each; empty if it passes."""
     losses, references = run.losses["nats"], run.references
     wrong = of_losses(losses, references["unigram"]["loss"], run.diverged)
     if not wrong and losses[-1] >= references["bigram"]["loss"]:
@@ -94,12 +94,12 @@ def complaints(run: Samples) -> list[str]:
 
 
 def judge(runs: Mapping[str, Samples]) -> dict:
-    """pass or fail, with the reason."""
+    """Outcome of the experiment as `rules.outcome` returns it: passed, complaints, reason."""
     return outcome(by_weights(runs, complaints))
 
 
 def markdown(runs: Mapping[str, Samples], title: str) -> str:
-    """The report."""
+    """The report as Markdown: outcome, losses, quality of texts, notes, samples."""
     rows, found = scores(runs), judge(runs)
     return "\n\n".join(
         [
@@ -119,7 +119,7 @@ def markdown(runs: Mapping[str, Samples], title: str) -> str:
 
 
 def _parts(found: Mapping) -> list[str]:
-    """The parts that there are, in the order of training."""
+    """The parts that were sampled, in the order of training."""
     return [part for part in PARTS if part in found]
 
 

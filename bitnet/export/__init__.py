@@ -1,4 +1,4 @@
-"""A trained model in the formats of other software: transformers, GGUF; how alike they run.
+"""Export to the formats of other software, transformers and GGUF; comparison of runtimes.
 
 Imports inference, model, data, config and common.
 """

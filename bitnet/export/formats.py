@@ -1,14 +1,14 @@
-"""Export formats, and which model each of them can hold.
+"""Export formats, and the models that each of them can hold.
 
-Free of torch: the pipeline refuses a wrong pair before anything is trained.
+Free of torch, so that the pipeline can refuse a wrong pair before anything is trained.
 """
 
 from bitnet.common.errors import refuse
 from bitnet.config.recipe import ModelConfig
 
-# Folders that transformers reads: ternary weights packed four to a byte, or all weights in float32.
+# Folders for transformers: ternary weights packed four to a byte, or all weights in float32.
 FOLDERS = ("bitlinear", "dense")
-# GGUF files: ggml types of the layers' matrices, and of embedding and head.
+# GGUF files: ggml types of the layers' matrices, and of the embedding and head.
 GGUF = {
     "tq2_0": ("TQ2_0", "F16"),
     "tq2_0_f32": ("TQ2_0", "F32"),
@@ -18,13 +18,13 @@ GGUF = {
 FORMATS = (*FOLDERS, *GGUF)
 PACKED = ("bitlinear", "tq2_0", "tq2_0_f32")
 
-# Weights of a block of ggml's TQ2_0 (QK_K). A packed folder keeps to it too: converters turn a
-# matrix of another width into F16 or Q4_0 with no more than a warning.
+# Weights per block of ggml's TQ2_0 (QK_K). A packed folder needs it too: converters turn a matrix
+# of another width into F16 or Q4_0 with only a warning.
 BLOCK = 256
 
 
 def check_format(model: ModelConfig, kind: str) -> None:
-    """ValueError in one line where a model of this shape has no such form."""
+    """Check that a model can be exported in a format; ValueError in one line where it cannot."""
     if kind not in FORMATS:
         raise refuse("format", kind, ", ".join(FORMATS))
     if kind in PACKED:
@@ -50,7 +50,7 @@ def check_format(model: ModelConfig, kind: str) -> None:
 
 
 def formats_of(model: ModelConfig) -> list[str]:
-    """All formats that can hold a model."""
+    """Names of all formats that can hold a model, in the order of FORMATS."""
     found = []
     for kind in FORMATS:
         try:

@@ -25,10 +25,11 @@ FILE_TYPES = {
 def write_gguf(
     frozen: Frozen, kind: str, tokenizer: str | Path, name: str, path: str | Path
 ) -> None:
-    """Write weights, shape, tokenizer and origin as one whole file.
+    """Write weights, shape, tokenizer and provenance of a model to one file, atomically.
 
-    kind: a key of GGUF. ValueError where the model has no such form. Scales are rounded to float16
-    in TQ2_0 and F16 (2^-11 at most); a model whose scales are too small for it is refused.
+    kind: a key of GGUF. tokenizer: path of a SentencePiece model. Scales are rounded to float16 in
+    TQ2_0 and F16 (relative error at most 2^-11). ValueError in one line where the model or its
+    tokenizer does not fit the format, or a scale is too small for float16.
     """
     model = frozen.recipe.model
     check_format(model, kind)
@@ -59,9 +60,9 @@ def write_gguf(
 
 
 def interleave(weights: np.ndarray, head_dim: int) -> np.ndarray:
-    """Rows (heads x head_dim, in) of a query or key matrix in the order llama.cpp rotates them.
+    """A query or key matrix (heads x head_dim, in) with its rows in llama.cpp's rotary order.
 
-    Training and transformers rotate row i of a head with row i + head_dim / 2; llama.cpp row 2i
+    Training and transformers rotate row i of a head with row i + head_dim / 2, llama.cpp row 2i
     with row 2i + 1. Source: llama.cpp, conversion of LlamaForCausalLM, `permute`.
     """
     rows = weights.reshape(-1, 2, head_dim // 2, weights.shape[1])  # (heads, half, i, in)
@@ -69,7 +70,7 @@ def interleave(weights: np.ndarray, head_dim: int) -> np.ndarray:
 
 
 def check_scales(frozen: Frozen, kind: str) -> None:
-    """ValueError where float16 would change a scale by more than its rounding."""
+    """Check that float16 holds all scales to 11 bits; ValueError in one line where it does not."""
     for name, tensor in frozen.tensors.items():
         if isinstance(tensor, Ternary) and tensor.scale < SMALLEST_SCALE:
             raise refuse(
@@ -81,7 +82,7 @@ def check_scales(frozen: Frozen, kind: str) -> None:
 
 
 def add_shape(writer: gguf.GGUFWriter, frozen: Frozen, name: str) -> None:
-    """What llama.cpp must know to run a model, and what a reader wants to know of its origin."""
+    """Add a model's shape, and its recipe and provenance under `bitnet.*`, to a GGUF file."""
     model: ModelConfig = frozen.recipe.model
     writer.add_name(name)
     writer.add_context_length(frozen.recipe.training.sequence_length)
@@ -102,7 +103,7 @@ def add_shape(writer: gguf.GGUFWriter, frozen: Frozen, name: str) -> None:
 
 
 def add_tokenizer(writer: gguf.GGUFWriter, tokenizer: Tokenizer) -> None:
-    """Pieces, scores and kinds of a SentencePiece BPE model; ValueError where it is none."""
+    """Add a tokenizer's pieces, scores and types to a GGUF file; ValueError as `fast_tokenizer`."""
     fast_tokenizer(tokenizer)
     sp, ids = tokenizer.model, range(tokenizer.vocab_size)
     writer.add_tokenizer_model("llama")

@@ -1,4 +1,4 @@
-"""Export to a transformers folder: a Llama whose BitLinear layers are packed or dense."""
+"""Export to a folder for transformers: a Llama whose BitLinear layers are packed or dense."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from bitnet.export.tokenizer import write_tokenizer
 from bitnet.export.weights import Frozen, Ternary
 
 ACTIVATIONS = {"swiglu": "silu", "relu2": "relu2"}  # as transformers names them
-# The class that divides by its scale and quantises activations to int8, a scale a token.
+# transformers' class that divides by its scale and quantises activations to int8 per token.
 BITLINEAR = {
     "quant_method": "bitnet",
     "linear_class": "bitlinear",
@@ -27,9 +27,10 @@ BITLINEAR = {
 def write_folder(
     frozen: Frozen, kind: str, tokenizer: str | Path, card: str, path: str | Path
 ) -> None:
-    """Write weights, config.json, generation_config.json, tokenizer and model card.
+    """Write weights, config.json, generation_config.json, tokenizer and model card to a folder.
 
-    kind: bitlinear or dense. ValueError where the model has no such form.
+    kind: "bitlinear" or "dense". tokenizer: path of a SentencePiece model. card: text of README.md.
+    ValueError in one line where the model or its tokenizer does not fit the format.
     """
     check_format(frozen.recipe.model, kind)
     tensors = packed(frozen) if kind == "bitlinear" else frozen.dense()
@@ -49,7 +50,7 @@ def write_folder(
 
 
 def packed(frozen: Frozen) -> dict[str, np.ndarray]:
-    """All tensors, ternary ones four weights to a byte with their scale beside them."""
+    """All tensors by name; a ternary one as packed uint8 and its scale (see `packed_tensors`)."""
     found: dict[str, np.ndarray] = {}
     for name, tensor in frozen.tensors.items():
         found |= packed_tensors(name, tensor) if isinstance(tensor, Ternary) else {name: tensor}
@@ -57,7 +58,7 @@ def packed(frozen: Frozen) -> dict[str, np.ndarray]:
 
 
 def llama_config(recipe: Recipe) -> dict:
-    """The shape of a model in transformers' words."""
+    """The config.json of a model's shape, without special tokens and quantisation."""
     c = recipe.model
     return {
         "architectures": ["LlamaForCausalLM"],
@@ -85,16 +86,16 @@ def _write_json(path: Path, value: Mapping) -> None:
 
 
 def pack(codes: np.ndarray) -> np.ndarray:
-    """Codes (out, in) of -1, 0, 1 as uint8 (out / 4, in).
+    """Codes (out, in) of -1, 0, 1 packed four to a byte: uint8 (out / 4, in).
 
-    The rows lie in four contiguous quarters; the quarter i stands in bits 2i and 2i + 1, each code
-    one higher than it is. Source: transformers, integrations/bitnet.py, `unpack_weights`.
+    Quarter i of the rows is in bits 2i and 2i + 1, as code + 1. Source: transformers,
+    integrations/bitnet.py, `unpack_weights`.
     """
     quarters = (codes + 1).astype(np.uint8).reshape(4, -1, codes.shape[1])
     return quarters[0] | quarters[1] << 2 | quarters[2] << 4 | quarters[3] << 6
 
 
 def packed_tensors(name: str, matrix: Ternary) -> dict[str, np.ndarray]:
-    """A ternary matrix as the two tensors of a BitLinear; it divides by `weight_scale`."""
+    """The tensors of transformers' BitLinear: packed codes uint8, and 1 / scale (1,) float32."""
     scale = np.asarray([1 / np.float64(matrix.scale)], dtype=np.float32)
     return {name: pack(matrix.codes), f"{name}_scale": scale}

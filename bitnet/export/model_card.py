@@ -1,4 +1,4 @@
-"""Model card of an exported model: what it is, its metrics, its origin, how to run it."""
+"""Model card of an exported model: description, usage, metrics, terms, provenance, recipe."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from bitnet.config.recipe import Recipe
 from bitnet.data.hub import HUB
 from bitnet.evaluation.record import RunRecord
 
-# Terms of the text that a model was trained on, as the data sets' own pages state them.
+# Licences of training texts, as the data sets' own pages state them.
 TERMS = {
     "stories": "Text that this project's own grammar makes: nobody else's work.",
     "tinystories": "TinyStories, written by GPT-3.5 and GPT-4, under CDLA-Sharing-1.0.",
@@ -46,10 +46,10 @@ def model_card(
     trained: Mapping[str, Any],
     evaluated: tuple[Mapping[str, Any], RunRecord] | None,
 ) -> str:
-    """Markdown with the front matter that the hub reads.
+    """The model card as Markdown with the front matter of the Hugging Face hub.
 
-    kind: bitlinear or dense. trained: what training wrote beside the weights. evaluated: the last
-    row of the run's table and its record, or None where there are none.
+    kind: "bitlinear" or "dense". trained: metadata of the weights file. evaluated: last row of the
+    run's table and its record, or None.
     """
     row, record = evaluated or ({}, None)
     text = record.source if record else {}

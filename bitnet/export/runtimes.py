@@ -1,8 +1,8 @@
-"""Runtimes for one trained model: reading the same tokens, continuing a text, both timed.
+"""Comparison of runtimes of one trained model: predictions, losses, and speed of both directions.
 
-Timed on one thread, in processor time, which other programs do not stretch. Whoever wants a
-runtime's peak memory measures it in a process of its own: so this is free of torch, which
-llama.cpp does not need.
+Speed is measured on one thread in processor time, which other programs do not affect. Peak memory
+has to be measured in one process per runtime, so this module is free of torch, which llama.cpp
+does not need.
 """
 
 import time
@@ -17,8 +17,8 @@ from scipy.special import log_softmax
 
 from bitnet.common.markdown import bullets, fill, table
 
-REPEATS = 5  # writings that are timed
-WARM_UP = 3  # windows read before the clock starts
+REPEATS = 5  # timed repeats of generation
+WARM_UP = 3  # windows read before timing
 
 MEGABYTE = 1e6
 LEGEND = (
@@ -33,19 +33,19 @@ LEGEND = (
 
 
 class Runtime(ABC):
-    """A model that some software has loaded."""
+    """Interface of a model that is loaded in some software."""
 
     @abstractmethod
     def logits(self, ids: list[int]) -> np.ndarray:
-        """Logits (T, vocab_size) of one sequence of T tokens."""
+        """Logits (T, vocab_size) of one sequence of T token ids."""
 
     @abstractmethod
     def write(self, ids: list[int], count: int) -> list[int]:
-        """The `count` likeliest tokens after `ids`, one by one."""
+        """`count` token ids generated greedily after `ids`."""
 
 
 class LlamaCpp(Runtime):
-    """An exported GGUF file in llama.cpp."""
+    """An exported GGUF file in llama.cpp, on one thread with a context of `length` tokens."""
 
     def __init__(self, path: str | Path, length: int):
         from llama_cpp import Llama
@@ -54,13 +54,13 @@ class LlamaCpp(Runtime):
         self.model = Llama(str(path), n_ctx=length, logits_all=True, verbose=False, **one)
 
     def logits(self, ids: list[int]) -> np.ndarray:
-        """Logits (T, vocab_size) in float32, from an empty cache."""
+        """Logits (T, vocab_size) float32 of one sequence of T token ids."""
         self.model.reset()
         self.model.eval(ids)
         return np.array(self.model.scores[: len(ids)])
 
     def write(self, ids: list[int], count: int) -> list[int]:
-        """Greedy tokens, one `eval` each."""
+        """`count` token ids generated greedily after `ids`, with llama.cpp's cache."""
         text = list(ids)
         self.model.reset()
         self.model.eval(text)
@@ -72,9 +72,10 @@ class LlamaCpp(Runtime):
 
 
 def read(runtime: Runtime, windows: np.ndarray, positions: int) -> dict[str, np.ndarray]:
-    """Read windows (count, T + 1), one after the other.
+    """Evaluate a runtime on windows (count, T + 1) of token ids, one after the other.
 
-    Returns prediction (positions,), nll (positions,) nats, and read_tokens_per_second ().
+    Returns prediction (positions,) argmax ids, nll (positions,) nats, and read_tokens_per_second ()
+    in processor time.
     """
     for window in windows[:WARM_UP]:
         runtime.logits(window[:-1].tolist())
@@ -95,7 +96,7 @@ def read(runtime: Runtime, windows: np.ndarray, positions: int) -> dict[str, np.
 
 
 def write_speed(runtime: Runtime, ids: list[int], count: int) -> float:
-    """Tokens a second of going on with a text by `count` tokens; the median of some repeats."""
+    """Tokens per second of generating `count` tokens after `ids`: the median of REPEATS."""
     runtime.write(ids, count)
     seconds = []
     for _ in range(REPEATS):
@@ -106,7 +107,12 @@ def write_speed(runtime: Runtime, ids: list[int], count: int) -> float:
 
 
 def markdown(rows: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
-    """A table of runtimes, what its columns mean, and a line for each that was left out."""
+    """The comparison as Markdown: a table, notes, and what the columns mean.
+
+    rows: one per runtime, with the columns Runtime, Version, Form, BitsPerByte, ArgmaxAgreement,
+    ReadTokensPerSecond, WriteTokensPerSecond, FileBytes, PeakMemoryBytes, ImportMemoryBytes and N.
+    notes: a line for each runtime that was left out.
+    """
     header = ["runtime", "form", "bits per byte", "argmax", "read /s", "write /s", "file MB"]
     header += ["memory MB", "before loading MB"]
     lines = [

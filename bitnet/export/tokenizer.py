@@ -1,7 +1,8 @@
-"""Export of a SentencePiece BPE tokenizer: files for transformers, lists for a GGUF file.
+"""Export of a SentencePiece BPE tokenizer to the files of transformers.
 
-Unigram models, normalisers and a dummy prefix would be split into other tokens there, silently.
-So every export is tried: a tokenizer whose pieces `tokenizers` splits otherwise is refused.
+With a unigram model, a normaliser or a dummy prefix, other software would silently split text into
+other tokens. So every export is tested: a tokenizer that `tokenizers` does not reproduce on texts
+of its own pieces is refused.
 """
 
 import json
@@ -17,16 +18,16 @@ from bitnet.common.errors import refuse
 from bitnet.data.tokenizer import Tokenizer
 
 SPACE = "▁"  # how SentencePiece writes a blank
-TRIALS = 2_000  # texts that both are tried on
+TRIALS = 2_000  # texts on which both are compared
 PIECES_A_TRIAL = 8
 ALLOWED = "a BPE model with byte fallback, without normalisation and dummy prefix"
 
 
 def fast_tokenizer(tokenizer: Tokenizer) -> FastTokenizer:
-    """The same tokenizer for the library `tokenizers`; ValueError where it would not be the same.
+    """The same tokenizer for the library `tokenizers`; ValueError as `check_alike`.
 
-    SentencePiece merges the pair whose piece has the highest score; `tokenizers` the one that
-    stands first in a list of merges. So every pair that makes a piece is listed by its score.
+    SentencePiece merges the pair whose piece has the highest score, `tokenizers` the pair that is
+    first in a list of merges. So every pair that makes a piece is listed, sorted by score.
     """
     sp = tokenizer.model
     pieces = [sp.id_to_piece(i) for i in range(tokenizer.vocab_size)]
@@ -63,9 +64,10 @@ def fast_tokenizer(tokenizer: Tokenizer) -> FastTokenizer:
 
 
 def check_alike(tokenizer: Tokenizer, fast: FastTokenizer) -> None:
-    """ValueError where the two split texts of the tokenizer's own pieces into other tokens.
+    """Check that both tokenizers split texts of its own pieces into the same tokens.
 
-    A text that spells a special piece, like <s>, is the exception: it becomes that piece there.
+    ValueError in one line where they do not, or where pieces for single bytes are missing. A text
+    that spells a special piece, like <s>, is not tested: `tokenizers` makes it that piece.
     """
     sp = tokenizer.model
     if sum(map(sp.is_byte, range(tokenizer.vocab_size))) != 256:  # llama.cpp would abort
@@ -91,7 +93,8 @@ def check_alike(tokenizer: Tokenizer, fast: FastTokenizer) -> None:
 def write_tokenizer(path: str | Path, folder: Path, longest: int) -> None:
     """Write tokenizer.json, tokenizer_config.json and tokenizer.model into a folder.
 
-    `longest` is the number of tokens that the model was trained on at once.
+    path: of a SentencePiece model. longest: context length of the model in tokens. ValueError as
+    `fast_tokenizer`.
     """
     tokenizer = Tokenizer(path)
     sp = tokenizer.model

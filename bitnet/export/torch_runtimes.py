@@ -1,4 +1,4 @@
-"""Runtimes made of torch: this project's own, and transformers."""
+"""Runtimes based on torch: this project's own model code, and transformers."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from bitnet.model.checkpoint import open_trained
 
 
 class Ours(Runtime):
-    """The model that was trained: read by the code that trained it, written with a cache."""
+    """The trained weights in this project: logits by the training code, generation by a cache."""
 
     def __init__(self, path: str | Path):
         torch.set_num_threads(1)
@@ -21,16 +21,16 @@ class Ours(Runtime):
 
     @torch.inference_mode()
     def logits(self, ids: list[int]) -> np.ndarray:
-        """Logits (T, vocab_size) of the training layers in float32."""
+        """Logits (T, vocab_size) float32 of one sequence of T token ids."""
         return self.model(torch.tensor([ids]))[0].numpy()
 
     def write(self, ids: list[int], count: int) -> list[int]:
-        """Greedy tokens with quantised weights and a key-value cache."""
+        """`count` token ids generated greedily after `ids`, with `Inference` and its cache."""
         return complete(self.frozen, torch.tensor([ids]), Sampling(), count, [])[0]
 
 
 class Transformers(Runtime):
-    """An exported folder in transformers."""
+    """An exported folder in transformers, on one thread."""
 
     def __init__(self, path: str | Path):
         from transformers import AutoModelForCausalLM
@@ -40,12 +40,12 @@ class Transformers(Runtime):
 
     @torch.inference_mode()
     def logits(self, ids: list[int]) -> np.ndarray:
-        """Logits (T, vocab_size), converted to float32."""
+        """Logits (T, vocab_size) float32 of one sequence of T token ids."""
         return self.model(torch.tensor([ids])).logits[0].float().numpy()
 
     @torch.inference_mode()
     def write(self, ids: list[int], count: int) -> list[int]:
-        """Greedy tokens by transformers' `generate`."""
+        """`count` token ids generated greedily after `ids`, with transformers' cache."""
         begun = torch.tensor([ids])
         out = self.model.generate(
             begun,

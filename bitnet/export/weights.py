@@ -1,7 +1,7 @@
-"""Weights of a trained model under the names of transformers' Llama, ternary ones frozen.
+"""A trained model's tensors for export: transformers' names, ternary matrices as codes and scale.
 
-Training keeps float32 latent weights and quantises them anew at each step. Here that is done once:
-codes, and one scale a matrix (its mean taken in float64), are what every format is made of.
+Training keeps float32 latent weights and quantises them at each step. Here that is done once; every
+export format is made from these codes and the one scale per matrix.
 """
 
 from collections.abc import Mapping
@@ -19,28 +19,28 @@ from bitnet.model.quantization import ternary_codes
 
 @dataclass(frozen=True)
 class Ternary:
-    """A matrix of -1, 0 and 1 and the one number that it is multiplied by."""
+    """A ternary matrix: codes -1, 0 and 1, and the scale that multiplies them."""
 
     codes: np.ndarray
     """(out, in) int8."""
     scale: np.float32
 
     def dense(self) -> np.ndarray:
-        """The weights they stand for, (out, in) float32."""
+        """The dequantised weight `codes * scale`, (out, in) float32."""
         return self.codes * self.scale
 
 
 @dataclass(frozen=True)
 class Frozen:
-    """What a run came to: its recipe, its tensors by transformers' names, its record."""
+    """A trained run for export: its recipe, its tensors by transformers' names, its metadata."""
 
     recipe: Recipe
     tensors: Mapping[str, np.ndarray | Ternary]
     trained: Mapping[str, Any]
-    """What training wrote beside the weights: code, data, device, environment, ..."""
+    """Metadata of the weights file: code, data, device, environment, ..."""
 
     def dense(self) -> dict[str, np.ndarray]:
-        """All tensors as float32."""
+        """All tensors by name as float32 arrays, ternary ones dequantised."""
         return {
             name: tensor.dense() if isinstance(tensor, Ternary) else tensor
             for name, tensor in self.tensors.items()
@@ -48,9 +48,10 @@ class Frozen:
 
 
 def freeze(path: str | Path) -> Frozen:
-    """Read a run's weights; ValueError where they are damaged, or not finite (it diverged).
+    """Read a run's weights from a file and quantise its BitLinear matrices.
 
-    A fused gate and up projection is split; both halves keep the scale of the whole.
+    A fused gate and up projection is split; both halves keep the scale of the whole. ValueError in
+    one line where the file is damaged, or weights are not finite because training diverged.
     """
     model, trained = open_trained(path)
     ternary = {name for name, module in model.named_modules() if isinstance(module, BitLinear)}
@@ -72,7 +73,7 @@ def freeze(path: str | Path) -> Frozen:
 
 
 def _split(module: str, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """A module's weight under transformers' name, or the two that a fused one consists of."""
+    """A module's weight by transformers' name; a fused gate and up projection as two."""
     name = module if module == "lm_head" else f"model.{module}"
     if not name.endswith("gate_up_proj"):
         return {name: rows}

@@ -1,8 +1,8 @@
-"""Curves over the steps: one column of the table, trunk and arms, seeds and their mean.
+"""Curves of a column over the steps: trunk and arms, each seed and the mean of the seeds.
 
-Colour tells the arms apart; full-precision twins are dashed; the trunk, which the arms share, is
-drawn once. Seeds are thin, their mean (of logarithms on a log axis) is thick. As in the verdict, a
-run that diverged is left out of the mean: its thin line ends in a cross.
+Arms differ in colour; full-precision twins are dashed; the trunk, which the arms share, is drawn
+once. Seeds are thin lines, their mean (geometric on a log axis) is a thick one. As in the verdict,
+a run that diverged is left out of the mean: its thin line ends in a cross.
 """
 
 import numpy as np
@@ -16,12 +16,15 @@ from bitnet.figures.style import DASHES, NOTE, TRUNK_COLOUR, arm_colours
 
 SEED = {"linewidth": 0.5, "alpha": 0.4, "gapcolor": None}
 WIDEST, THINNER = 2.2, 0.7  # means that coincide stay visible: the later one is thinner
-STEP_TICKS = (0, 0.05, 0.25, 0.5, 1)  # of the last step
+STEP_TICKS = (0, 0.05, 0.25, 0.5, 1)  # shares of the last step
 STEP_LABEL = "Step (square-root scale)"
 
 
 def panel(axes: Axes, rows: pd.DataFrame, column: str, colours: dict) -> None:
-    """The switch, and of each Weights the trunk once and its arms from there."""
+    """Draw the switch and, for each kind of weights, the trunk once and its arms behind it.
+
+    rows must be `prepared`; colours are by Arm. The scale of the y axis must be set before.
+    """
     for step in rows["SwitchStep"].unique():
         axes.axvline(step, color=NOTE["color"], linewidth=0.6, zorder=1)
     for rank, (weights, dashes) in enumerate(DASHES.items()):
@@ -40,7 +43,7 @@ def panel(axes: Axes, rows: pd.DataFrame, column: str, colours: dict) -> None:
 def _curves(
     axes: Axes, rows: pd.DataFrame, column: str, name: str, width: float, look: dict
 ) -> None:
-    """A thin line a seed, with a cross where one diverged, and a thick one for their mean."""
+    """Draw a thin line per seed, with a cross where one diverged, and a thick one for the mean."""
     log = axes.get_yscale() == "log"
     seen = ~rows["Diverged"] & ((rows[column] > 0) if log else True)
     rows = rows.assign(Value=rows[column].where(seen))
@@ -58,7 +61,7 @@ def _curves(
 
 
 def step_axis(axes: Axes, last: float) -> None:
-    """Square root: the dip of the first few hundred steps shows, and so does all of stage 2."""
+    """Square-root scale from 0 to `last`, which shows the first hundreds of steps and stage 2."""
     axes.set_xscale("function", functions=(np.sqrt, np.square))
     axes.set_xlim(0, last)
     axes.set_xticks(last * np.array(STEP_TICKS))
@@ -66,7 +69,7 @@ def step_axis(axes: Axes, last: float) -> None:
 
 
 def name_switch(axes: Axes, rows: pd.DataFrame) -> None:
-    """The word at the top of the line, on the side with more room."""
+    """Write "switch" at the top of the switch's line, on the side with more room."""
     for step in rows["SwitchStep"].unique():
         side = "left" if step < 0.6 * axes.get_xlim()[1] else "right"
         place = {"transform": axes.get_xaxis_transform(), "va": "top"}
@@ -74,7 +77,7 @@ def name_switch(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def legend(rows: pd.DataFrame) -> list:
-    """What colours (patches) and lines mean."""
+    """Legend handles of the colours (patches) and line styles in use."""
     colours = dict(arm_colours(rows))
     if rows["PartStep"].any():
         colours["before the switch"] = TRUNK_COLOUR

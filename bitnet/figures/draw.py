@@ -1,4 +1,4 @@
-"""Figures of a study: functions from one table (the CSVs of all runs together) to a figure.
+"""Figures of a study by name: pure functions from one table (all runs' CSVs) to a figure.
 
 figure = draw("loss", rows, Thresholds(), "wd_fix")
 style.save(figure, "loss.svg", "svg")
@@ -31,9 +31,10 @@ def draw(
     title: str = "",
     question: Question = ORIGINAL,
 ) -> Figure:
-    """One of `FIGURES`, its arms those of the question; ValueError where rows are of no one study.
+    """The figure `name`, one of FIGURES, with the question's arms (default: Stage-2 weight decay).
 
-    Without a question arms are values of Stage-2 weight decay.
+    rows: the CSVs of all runs, concatenated. ValueError in one line where they do not belong to one
+    study.
     """
     with matplotlib.rc_context(STYLE):
         return FIGURES[name](prepared(rows, question), thresholds, title)

@@ -13,16 +13,16 @@ from bitnet.figures.style import BLUE, DASHES, NOTE, REFERENCE, STYLE, VERMILION
 PANEL = (2.6, 2.1)  # inches
 TEXT = 0.75  # inches above and below panels
 COLOURS = {"ternary": BLUE, "full_precision": VERMILION}
-THRESHOLD = 0.5  # of |w| / mean|w|, where a weight rounds to another ternary value
+THRESHOLD = 0.5  # |w| / mean|w| where a weight's ternary code changes
 
 
 def losses(
     curves: Mapping[str, Mapping[str, tuple]], levels: Mapping[str, Mapping[str, float]], title: str
 ) -> Figure:
-    """A panel a quantity.
+    """Figure of losses over steps, with one panel per quantity.
 
     curves: for each panel, by run name, (weights, steps, losses in nats or bits). levels: for each
-    panel, by name, a height that the curves are read against.
+    panel, reference values by name, drawn as horizontal lines.
     """
     with matplotlib.rc_context(STYLE):
         figure, panels = _frame((1, len(curves)), title)
@@ -41,9 +41,10 @@ def losses(
 
 
 def histograms(found: Mapping[str, Mapping[str, Mapping]], title: str) -> Figure:
-    """Latent weights of runs: a row a run, a panel a part of the layers; shares of -1, 0 and 1.
+    """Histograms of latent weights, one row per run and one panel per part of the layers.
 
-    found: by name, what `bitnet.evaluation.weight_histograms.latent_weights` gives.
+    Each panel also states the shares of the codes -1, 0 and 1. found: by run name, the result of
+    `bitnet.evaluation.weight_histograms.latent_weights`.
     """
     with matplotlib.rc_context(STYLE):
         figure, panels = _frame((len(found), len(PARTS)), title)

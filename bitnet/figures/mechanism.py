@@ -1,12 +1,12 @@
-"""Figure of the mechanism: weights and gradients under coupled L2, ternary beside its twin.
+"""Figure of the mechanism of collapse: norms, gradients, decay and code changes over the steps.
 
-A column of panels is an optimizer and its Weights, a row a quantity over the steps. Coupled L2 adds
-WD x weight to the gradient that Adam then normalises, so all it does hangs on the ratio WD x norm /
+Panels have a column per optimizer and kind of weights, and a row per quantity. Coupled L2 adds WD x
+weight to the gradient that Adam then normalises, so its effect depends on the ratio WD x norm /
 gradient norm. The ratio compares lengths: a gradient is mostly noise, which averages out over steps
-while decay does not, so decay can win well below 1. Gradients are taken before clipping. Where an
-optimizer's decay does not enter the gradient, the ratio says what coupling would have added.
+while decay does not, so decay can dominate well below 1. Gradients are taken before clipping. If an
+optimizer's decay does not enter the gradient, the ratio is what coupling would have added.
 
-Shown are the runs of the study's own protocol at its smallest size.
+The runs are those of the study's own protocol at its smallest size.
 """
 
 from collections.abc import Callable
@@ -25,23 +25,23 @@ from bitnet.figures.rows import RUN, labelled, limits, own_protocol
 from bitnet.figures.style import DASHES, NOTE, REFERENCE, Page, arm_colours, few_ticks, label
 
 PAGE = Page(panel=(1.3, 0.8), gap=(0.2, 0.16), left=2.05, bottom=0.6)
-LABEL_LEFT = -0.34  # of a panel's width: beyond the widest numbers
-COUPLED = {"adam": ("embed", "linear"), "adam-matrices": ("linear",)}  # decay in the gradient of
+LABEL_LEFT = -0.34  # of a panel's width: left of the widest numbers
+COUPLED = {"adam": ("embed", "linear"), "adam-matrices": ("linear",)}  # parts with coupled decay
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A row of panels: label, values, axis."""
+    """A row of panels: its label, its values, its axis."""
 
     label: str
     values: Callable[[pd.DataFrame], pd.Series]
     log: bool = True
-    one: str = ""  # what a value of 1 means, where that is a line to see
-    decays: str = ""  # the part of the model whose decay is shown, as if it entered the gradient
+    one: str = ""  # label of a line at 1, if there is one
+    decays: str = ""  # part of the model whose ratio of decay to gradient is shown
 
 
 def _relative(name: str) -> Callable[[pd.DataFrame], pd.Series]:
-    """A column as a multiple of what it was at step 0."""
+    """A column as a multiple of its value at step 0."""
     return lambda rows: rows[name] / rows.groupby(RUN, dropna=False)[name].transform("first")
 
 
@@ -58,7 +58,7 @@ def _tied(rows: pd.DataFrame) -> bool:
     return rows["HeadNorm"].equals(rows["EmbedNorm"])  # NaN, of a diverged run, equals NaN
 
 
-BALANCE, REPLACED = "decay =\ngradient", "a step =\na weight"  # what 1 means
+BALANCE, REPLACED = "decay =\ngradient", "a step =\na weight"  # labels of the line at 1
 HEAD = Quantity("norm of the head\n(1 = at step 0)", _relative("HeadNorm"))
 COUNT = Quantity("distinct predictions", itemgetter("UniquePredictions"))
 QUANTITIES = (
@@ -78,7 +78,7 @@ QUANTITIES = (
 
 
 def draw(rows: pd.DataFrame, thresholds: Thresholds, title: str) -> Figure:
-    """The figure, of rows that are `prepared`."""
+    """The figure. rows must be `prepared`; thresholds are those shown for counts."""
     sizes = sorted(rows["HiddenSize"].unique())
     if len(sizes) > 1:
         title = f"{title}, HiddenSize {sizes[0]} (the smallest)".removeprefix(", ")

@@ -1,9 +1,8 @@
 """Phase diagram: heat maps of states in the plane of PeakLR and Stage1WD.
 
-A row of panels is a HiddenSize, an Optimizer and Weights; its columns are the switch and the end
-with each arm. A cell's colour is the commonest state of its seeds (where there are several,
-k/n had it), its number their distinct predictions: mean of the last evaluations, geometric mean
-over seeds.
+A row of panels is a HiddenSize, Optimizer and Weights; its columns are the switch and the end of
+each arm. A cell's colour is the commonest state of its seeds (k/n: seeds in that state). Its number
+is their distinct predictions: mean of the last evaluations, geometric mean over seeds.
 """
 
 import numpy as np
@@ -28,13 +27,13 @@ STATE_COLOURS = {
     "diverse": BLUE,
     "recovering": SKY,
 }
-ON_DARK = ("diverged", "collapsed", "diverse")  # on these colours white reads better
+ON_DARK = ("diverged", "collapsed", "diverse")  # colours with white text
 CELL = (0.48, 0.36)  # inches
 ROW = ["HiddenSize", "Optimizer", "Weights"]
 
 
 def draw(rows: pd.DataFrame, thresholds: Thresholds, title: str) -> Figure:
-    """The figure, of rows that are `prepared`."""
+    """The figure. rows must be `prepared`; thresholds decide the states."""
     rows = rows[rows["Variant"] == BASE]
     runs, columns = ends(rows, thresholds), [*map(end_with, arm_colours(rows))]
     columns = [SWITCH, *columns] if SWITCH in set(runs["When"]) else columns
@@ -60,7 +59,7 @@ def draw(rows: pd.DataFrame, thresholds: Thresholds, title: str) -> Figure:
 
 
 def _map(axes: Axes, runs: pd.DataFrame, rates: list[float], decays: list[float]) -> None:
-    """A cell a PeakLR (across) and Stage1WD (upwards); blank where nothing was run."""
+    """Draw a panel with a cell per PeakLR (across) and Stage1WD (upwards); blank without runs."""
     colours = np.full((len(decays), len(rates)), np.nan)
     for (decay, rate), cell in runs.groupby(["Stage1WD", "PeakLR"]):
         name, count = commonest(cell["State"]), middle(cell)

@@ -1,4 +1,4 @@
-"""Preparation of a study's table for plotting: checked, sorted, with the columns figures need."""
+"""A study's table prepared for plotting: checked, sorted, with thresholds and final values."""
 
 import math
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from bitnet.evaluation.states import STATES, final, state, trunk_state
 from bitnet.figures.style import DASHES
 from bitnet.verdict.cells import armed
 
-# What runs of one panel share, with the optimizer.
+# Columns that have one value in a panel, like the optimizer.
 POINT = ["HiddenSize", "PeakLR", "Stage1WD", "Variant"]
 RUN = [*POINT, "Optimizer", "Weights", "Seed", "Arm"]
 SWITCH = "at the switch"
@@ -23,13 +23,13 @@ COUNT_MODELS = {name: f"{name.title()}UniquePredictions" for name in ("trigram",
 
 
 def prepared(rows: pd.DataFrame, question: Question = ORIGINAL) -> pd.DataFrame:
-    """The table of a study for plotting: checked, sorted, with the columns that figures need.
+    """Table for plotting: rows (all CSVs of a study, concatenated) sorted by run and step.
 
-    Diverged: true from where a run broke to its end. Arm: the value of the question's axis, with
-    its name ('Stage2WD 0' without a question). PartStep: where the arms of a seed part, the switch
-    if they share a trunk, else 0. BestPossibleLoss: NaN where rows do not have it.
+    It has four more columns. Diverged: true from the step where a run diverged to its end. Arm:
+    name and value of the question's axis ('Stage2WD 0'). PartStep: the step at which the arms of a
+    seed separate, the switch if they share a trunk, else 0. BestPossibleLoss: NaN if rows lack it.
 
-    Raises ValueError where the rows cannot belong to one study.
+    ValueError in one line where columns are missing or rows do not belong to one study.
     """
     check_one_study(rows)
     if unknown := sorted(set(rows["Weights"]) - set(DASHES)):
@@ -48,12 +48,12 @@ def prepared(rows: pd.DataFrame, question: Question = ORIGINAL) -> pd.DataFrame:
 
 
 def usual(rows: pd.DataFrame) -> tuple[float, float]:
-    """PeakLR and Stage1WD of a study's own protocol: those of most rows."""
+    """PeakLR and Stage1WD of a study's own protocol, which are those of most rows."""
     return rows.groupby(["PeakLR", "Stage1WD"]).size().idxmax()
 
 
 def own_protocol(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the runs that follow the study's own protocol in all but optimizer and size."""
+    """Rows of the runs in the study's own protocol, with any optimizer and size."""
     peak_lr, decay = usual(rows)
     return rows[
         (rows["PeakLR"] == peak_lr) & (rows["Stage1WD"] == decay) & (rows["Variant"] == BASE)
@@ -61,7 +61,7 @@ def own_protocol(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def limits(row: pd.Series, column: str, thresholds: Thresholds) -> dict[str, float]:
-    """The thresholds between collapsed and diverse, where this column decides states."""
+    """Thresholds of collapsed and diverse by label; empty if states do not depend on `column`."""
     values = np.array([thresholds.collapsed_below, thresholds.diverse_above])
     if row["Blind"]:
         shares = [thresholds.blind_collapsed_share, thresholds.blind_diverse_share]
@@ -71,14 +71,15 @@ def limits(row: pd.Series, column: str, thresholds: Thresholds) -> dict[str, flo
 
 
 def labelled(values: dict[str, float], digits: str) -> dict[str, float]:
-    """Finite values by label, which ends in the value itself."""
+    """The finite values, with each value appended to its label in the format `digits`."""
     return {f"{name} {v:{digits}}": v for name, v in values.items() if math.isfinite(v)}
 
 
 def ends(rows: pd.DataFrame, thresholds: Thresholds) -> pd.DataFrame:
-    """State and UniquePredictions (mean of the last evaluations) of every run, by When.
+    """Table of State and UniquePredictions (mean of the last evaluations) per run and When.
 
-    When is the end with one arm, and the switch if arms share a trunk: once, not once an arm.
+    When is the end with an arm (see `end_with`) and, if arms share a trunk, the switch, with one
+    row per trunk. rows must be `prepared`.
     """
     found = []
     for key, run in rows.groupby(RUN):
@@ -95,16 +96,16 @@ def ends(rows: pd.DataFrame, thresholds: Thresholds) -> pd.DataFrame:
 
 
 def end_with(arm: str) -> str:
-    """When, of an arm."""
+    """Value of the column When for the end of an arm."""
     return f"end, {arm}"
 
 
 def commonest(states: Iterable[str]) -> str:
-    """The state of most runs; of several, the first in the order of `STATES`."""
+    """The commonest state; the first in the order of `STATES` where several are."""
     return max(STATES, key=list(states).count)
 
 
 def middle(runs: pd.DataFrame) -> float:
-    """Geometric mean of UniquePredictions over those of `ends` that did not diverge, if any."""
+    """Geometric mean of UniquePredictions over runs of `ends` that did not diverge (else all)."""
     sound = runs[runs["State"] != "diverged"]
     return float(gmean((runs if sound.empty else sound)["UniquePredictions"]))

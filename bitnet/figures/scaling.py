@@ -1,8 +1,8 @@
-"""Scaling figure: distinct predictions at the switch and at the end, by HiddenSize.
+"""Figure of scaling: distinct predictions at the switch and at the end, by HiddenSize.
 
 A panel is an optimizer. Values are means of the last evaluations; a dot is a seed, a line joins
-their geometric means, and a marker's shape says the commonest state. Shown are the runs of the
-study's own protocol; series stand a little beside each other, so that equal ones are seen.
+their geometric means, and the shape of a marker is the commonest state. The runs are those of the
+study's own protocol; series are shifted a little, so that equal ones stay visible.
 """
 
 import itertools
@@ -49,7 +49,7 @@ BESIDE = 0.06  # octaves between two series
 
 
 def draw(rows: pd.DataFrame, thresholds: Thresholds, title: str) -> Figure:
-    """The figure, of rows that are `prepared`."""
+    """The figure. rows must be `prepared`; thresholds decide the states and are drawn as lines."""
     rows = own_protocol(rows)
     runs, row = ends(rows, thresholds), rows.iloc[0]
     colours = {end_with(arm): colour for arm, colour in arm_colours(rows).items()}
@@ -73,7 +73,7 @@ def draw(rows: pd.DataFrame, thresholds: Thresholds, title: str) -> Figure:
 
 
 def _series(axes: Axes, runs: pd.DataFrame, colours: dict) -> None:
-    """Of each Weights and moment: a dot a seed, a line through the means, markers of the states."""
+    """Draw dots of seeds, a line through their means and markers of states, for each series."""
     series = list(itertools.product(DASHES, colours))
     for rank, (weights, when) in enumerate(series):
         own = runs[(runs["Weights"] == weights) & (runs["When"] == when)]
@@ -100,7 +100,7 @@ def _scale(axes: Axes, sizes: list[int]) -> None:
 
 
 def _legend(runs: pd.DataFrame, colours: dict) -> list:
-    """What colours (patches), lines and markers mean."""
+    """Legend handles of the colours (patches), lines and markers in use."""
     patches = [Patch(color=colour, label=when) for when, colour in colours.items()]
     lines: dict[str, dict] = {
         f"Weights {weights}": {"linestyle": dashes}

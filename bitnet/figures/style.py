@@ -1,7 +1,7 @@
-"""Style of all figures: fonts, colours, margins, files that repeat byte by byte.
+"""Style of all figures: fonts, colours, page layout, and files with reproducible bytes.
 
-Colours are those of Okabe & Ito (2008), which colour-blind readers tell apart. An arm keeps its
-colour in every figure of every study.
+Colours are those of Okabe & Ito (2008), which colour-blind readers can distinguish. An arm has the
+same colour in every figure of every study.
 """
 
 import math
@@ -39,7 +39,7 @@ LEADER = {"arrowstyle": "-", "color": REFERENCE["color"], "linewidth": 0.5}
 BESIDE = {"xycoords": "axes fraction", "va": "center", "arrowprops": LEADER}
 NOTE = {"fontsize": 7.5, "color": "#555555"}
 
-LINE = 0.17  # inches that a line of text takes
+LINE = 0.17  # inches of a line of text
 MOST_TICKS = 4
 LABEL_GAP = 0.13  # inches between the labels of two references
 
@@ -63,9 +63,10 @@ class Page:
         lines: int = 1,
         **shared: Any,
     ) -> tuple[Figure, np.ndarray]:
-        """Empty panels (rows, columns) below title and legend, above the footer that gives N.
+        """Figure and its empty panels (rows, columns), with title, legend and footer.
 
-        lines: of text in the title of a panel. shared: which axes are, as in `Figure.subplots`.
+        rows: the table, whose N and data hash are in the footer. handles: of the legend. lines:
+        lines of text in the title of a panel. shared: sharex and sharey of `Figure.subplots`.
         """
         height, width = shape
         across = self.left + width * self.panel[0] + (width - 1) * self.gap[0] + self.right
@@ -86,7 +87,7 @@ class Page:
 
 
 def arm_colours(rows: pd.DataFrame) -> dict[str, Any]:
-    """A colour for each Arm of a table, in the order of their values."""
+    """Colour of each Arm of a table, in the order of the arms' values."""
     arms = sorted(rows["Arm"].dropna().unique(), key=_value)
     others = [arm for arm in arms if arm not in ARM_COLOURS]
     more = [*MORE_COLOURS, *matplotlib.colormaps["viridis"](np.linspace(0, 1, len(others)))]
@@ -95,7 +96,7 @@ def arm_colours(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def _value(arm: str) -> tuple[float, str]:
-    """What arms are in order of: numbers before words."""
+    """Sort key of an arm: numbers before words."""
     word = arm.split(" ", 1)[1]
     try:
         return float(word), word
@@ -104,7 +105,7 @@ def _value(arm: str) -> tuple[float, str]:
 
 
 def few_ticks(axes: Axes) -> None:
-    """Round numbers up an axis, also where it is logarithmic and spans half a decade or ten."""
+    """Set at most MOST_TICKS round ticks on the y axis, linear or logarithmic."""
     low, high = axes.get_ylim()
     axes.yaxis.set_major_locator(MaxNLocator(MOST_TICKS - 1))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
@@ -120,8 +121,8 @@ def few_ticks(axes: Axes) -> None:
 
 
 def label(axes: Axes, references: dict[str, float]) -> None:
-    """Names of heights beside a panel, moved apart where they would overlap."""
-    axes.get_ylim()  # limits that follow the data are worked out when asked for
+    """Write names of reference values to the right of a panel, moved apart if they overlap."""
+    axes.get_ylim()  # this computes limits that follow the data
     to_axes = axes.transData + axes.transAxes.inverted()
     heights = {name: to_axes.transform((0, value))[1] for name, value in references.items()}
     gap = LABEL_GAP * axes.figure.dpi / axes.get_window_extent().height
@@ -132,6 +133,9 @@ def label(axes: Axes, references: dict[str, float]) -> None:
 
 
 def save(figure: Figure, file: str | Path | BinaryIO, format: str, dpi: int = 150) -> None:
-    """Write svg, pdf or png; drawing the same table again gives the same bytes."""
+    """Write a figure in a format, "svg", "pdf" or "png"; the same table gives the same bytes.
+
+    dpi: resolution of a png. KeyError for any other format.
+    """
     with matplotlib.rc_context(STYLE):
         figure.savefig(file, format=format, dpi=dpi, metadata=METADATA[format])

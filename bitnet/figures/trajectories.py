@@ -1,8 +1,8 @@
-"""Trajectories: one quantity over the steps (distinct predictions, validation loss, PDR).
+"""Figures of one quantity over the steps: distinct predictions, validation loss, or PDR.
 
-Where every point (HiddenSize, PeakLR, Stage1WD, Variant) was run with every optimizer, a point is a
-column of panels and an optimizer a row. Otherwise a panel a point and optimizer, its title naming
-what is special about it. Runs of two protocols are never in one panel.
+If every point (HiddenSize, PeakLR, Stage1WD, Variant) was run with every optimizer, a point is a
+column of panels and an optimizer a row. Otherwise each pair of both has a panel, whose title names
+its differences from the usual protocol. Runs of two protocols are never in one panel.
 """
 
 import math
@@ -22,17 +22,17 @@ from bitnet.figures.style import LINE, REFERENCE, Page, arm_colours, few_ticks, 
 
 PANELS_A_ROW = 5
 WRAPPED = Page(gap=(0.25, 0.2 + LINE))  # with a title above every panel
-HIGHEST_LOSS = 1.5  # times ln V: how far a diverging run may stretch the axis
+HIGHEST_LOSS = 1.5  # times ln V: upper end of the axis if a run diverges
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """What one figure shows: a column, its kind of axis, what to compare it with."""
+    """A column to draw, its kind of axis, and its references."""
 
     column: str
     log: bool
     digits: str  # format of a reference's value
-    references: dict[str, str]  # their columns by label
+    references: dict[str, str]  # columns of reference values by label
 
 
 LOSSES = {name: f"{name.title()}Loss" for name in ("unigram", "bigram", "trigram")}
@@ -47,7 +47,7 @@ QUANTITIES = {
 
 
 def draw(name: str, rows: pd.DataFrame, thresholds: Thresholds, title: str) -> Figure:
-    """The figure of one of `QUANTITIES`."""
+    """The figure of one of `QUANTITIES`. rows must be `prepared`."""
     quantity, colours = QUANTITIES[name], arm_colours(rows)
     heights = references(quantity, rows.iloc[0], thresholds)
     cells = cells_of(rows)
@@ -76,12 +76,12 @@ def draw(name: str, rows: pd.DataFrame, thresholds: Thresholds, title: str) -> F
 
 @dataclass(frozen=True)
 class Layout:
-    """Which cell stands where: row after row of `width` panels, and what is said above which."""
+    """Order of cells in rows of `width` panels, and titles of panels."""
 
     keys: list[tuple]
     titles: dict[tuple, str]
     width: int
-    crossed: bool  # a column a point and a row an optimizer
+    crossed: bool  # whether columns are points and rows are optimizers
 
 
 def cells_of(rows: pd.DataFrame) -> dict[tuple, pd.DataFrame]:
@@ -90,7 +90,11 @@ def cells_of(rows: pd.DataFrame) -> dict[tuple, pd.DataFrame]:
 
 
 def layout(cells: Iterable[tuple], usual: tuple[float, float], most: int = PANELS_A_ROW) -> Layout:
-    """Panels for these cells, at most so many a row where they are no full cross."""
+    """Layout of the panels of cells (keys of `cells_of`).
+
+    usual: PeakLR and Stage1WD of the study's own protocol. most: panels per row, unless points and
+    optimizers are fully crossed.
+    """
     points, optimizers = sorted({key[:-1] for key in cells}), sorted({key[-1] for key in cells})
     if len(list(cells)) == len(points) * len(optimizers):
         keys = [(*point, optimizer) for optimizer in optimizers for point in points]
@@ -101,7 +105,7 @@ def layout(cells: Iterable[tuple], usual: tuple[float, float], most: int = PANEL
 
 
 def _columns(points: Sequence[tuple]) -> list[str]:
-    """A title a point: its size, and what else is not the same everywhere."""
+    """Title of each point: its size, and every other value that differs between points."""
     varied = [
         name
         for name, values in zip(POINT, zip(*points, strict=True), strict=True)
@@ -118,7 +122,7 @@ def _columns(points: Sequence[tuple]) -> list[str]:
 
 
 def _specials(cells: Iterable[tuple], usual: tuple[float, float]) -> dict[tuple, str]:
-    """A title a panel, spelled as in a run's name; those with nothing special come first."""
+    """Titles of panels, spelled as in a run's name; panels of the usual protocol come first."""
     found = {}
     for key in cells:
         _, peak_lr, decay, variant, optimizer = key
@@ -135,7 +139,10 @@ def _specials(cells: Iterable[tuple], usual: tuple[float, float]) -> dict[tuple,
 
 
 def references(quantity: Quantity, row: pd.Series, thresholds: Thresholds) -> dict[str, float]:
-    """Heights of horizontal lines by label, thresholds among them where this quantity decides."""
+    """Finite reference values by label, with the thresholds if states depend on the quantity.
+
+    row: any row of the table.
+    """
     values = {name: row[column] for name, column in quantity.references.items()}
     own = {"ValLoss": {"ln V": math.log(row["VocabSize"])}, "PDR": {"targets": 1.0}}
     values |= own.get(quantity.column, {}) | limits(row, quantity.column, thresholds)
@@ -143,7 +150,7 @@ def references(quantity: Quantity, row: pd.Series, thresholds: Thresholds) -> di
 
 
 def _scale(axes: Axes, rows: pd.DataFrame, quantity: Quantity, references: dict) -> None:
-    """Axes of all panels: all references in sight, room for the word 'switch' at the top."""
+    """Set the axes of all panels: all references visible, room for "switch" at the top."""
     most = math.inf if quantity.log else HIGHEST_LOSS * math.log(rows["VocabSize"].iloc[0])
     seen = rows.loc[~rows["Diverged"], quantity.column].clip(upper=most)
     ends = np.array([*seen, *references.values()])

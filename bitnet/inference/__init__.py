@@ -1,4 +1,4 @@
-"""A trained model that reads and writes: the engine with its cache, sampling, completions.
+"""Inference with a trained model: the engine with its cache, sampling, completions.
 
 Imports model and what is below it.
 """

@@ -1,4 +1,4 @@
-"""Completions by a trained model: answers to held-out arithmetic, texts behind prompts."""
+"""Completions of prompts by a trained model: answers to arithmetic problems, and texts."""
 
 from collections.abc import Sequence
 
@@ -9,14 +9,14 @@ from bitnet.data.tokenizer import Tokenizer
 from bitnet.inference.engine import Inference
 from bitnet.inference.sampling import Sampling, complete
 
-AT_ONCE = 512  # sequences of a batch
-LONGEST_ANSWER = 8  # tokens, its end included
+AT_ONCE = 512  # sequences per batch
+LONGEST_ANSWER = 8  # tokens, including the end
 
 
 def answers(model: Inference, tokenizer: Tokenizer, problems: Sequence[Problem]) -> list[str]:
-    """What follows each question, up to the end of the problem.
+    """Greedy answer to each problem's question, up to eos, as text.
 
-    An answer that does not end in time is given with a `…` behind it, so that it is never right.
+    An answer without eos within LONGEST_ANSWER tokens ends in `…`, so that it is never right.
     """
     bos, eos = tokenizer.model.bos_id(), tokenizer.model.eos_id()
     questions = [
@@ -29,7 +29,10 @@ def answers(model: Inference, tokenizer: Tokenizer, problems: Sequence[Problem])
 def texts(
     model: Inference, tokenizer: Tokenizer, prompts: Sequence[str], sampling: Sampling, most: int
 ) -> list[dict]:
-    """A text for each prompt, {"text", "ended"}: with the prompt, of at most `most` more tokens."""
+    """Text for each prompt: {"text": prompt and continuation, "ended": whether eos was reached}.
+
+    most: new tokens at most. ValueError in one line where logits are not finite.
+    """
     bos, eos = tokenizer.model.bos_id(), tokenizer.model.eos_id()
     read = [[bos, *ids] for ids in tokenizer.model.encode(list(prompts))]
     found = _completed(model, read, sampling, most, eos)
@@ -42,7 +45,7 @@ def texts(
 def _completed(
     model: Inference, prompts: Sequence[list[int]], sampling: Sampling, most: int, end: int
 ) -> list[list[int]]:
-    """`complete` of prompts of any lengths, in their order."""
+    """`complete` for prompts of different lengths, in their order."""
     by_length: dict[int, list[int]] = {}
     for place, ids in enumerate(prompts):  # sequences of one batch are equally long
         by_length.setdefault(len(ids), []).append(place)

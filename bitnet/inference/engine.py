@@ -1,9 +1,9 @@
-"""Inference engine: weights quantised once, a key-value cache, integer products on a CPU.
+"""Inference engine: a trained model with weights quantised once and a key-value cache.
 
 Training quantises every latent weight in every forward pass and attends over whole windows. Here
-the ternary codes are made once, and a new token is compared with what earlier ones left in the
-cache, so that a token costs one row of each matrix product instead of a window of them. The logits
-are those of `bitnet.model.transformer` up to the order of float sums.
+the ternary codes are computed once, and keys and values of earlier tokens are cached, so that a new
+token costs one row of each matrix product. The logits are those of `bitnet.model.transformer` up
+to the order of float sums.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from bitnet.model.transformer import Layer, Transformer, rotate
 class Cache:
     """Keys and values of the tokens read so far, in every layer.
 
-    keys, values: (num_layers, B, num_kv_heads, context, head_dim); `length` of them are filled.
+    keys, values: (num_layers, B, num_kv_heads, context, head_dim), filled up to `length` tokens.
     """
 
     keys: torch.Tensor
@@ -31,10 +31,10 @@ class Cache:
 
 
 class FrozenLinear:
-    """Linear maps of one input as a single product, ternary ones by codes that are made once.
+    """Linear layers of one input as a single product, with ternary codes computed once.
 
-    On a CPU codes are kept and multiplied as int8: sums of whole numbers, exact where training
-    rounds, and a quarter of the memory that a token has to pass through.
+    On a CPU the codes are stored and multiplied as int8. The sums are then exact where training
+    rounds, and a token reads a quarter of the memory.
     """
 
     def __init__(self, *linears: nn.Linear):
@@ -44,7 +44,7 @@ class FrozenLinear:
         if self.ternary:
             found = [ternary_codes(weight) for weight in weights]
             weights = [codes for codes, _ in found]
-            # One scale a matrix, repeated for its outputs: the product is scaled, not its factors
+            # One scale per matrix, repeated for its outputs: the product is scaled, not the codes
             scales = [scale.expand(n) for (_, scale), n in zip(found, self.sizes, strict=True)]
             self.scale = torch.cat(scales)
         self.weight = torch.cat(weights)  # (sum of outputs, in)
@@ -53,7 +53,7 @@ class FrozenLinear:
             self.weight = self.weight.to(torch.int8)
 
     def __call__(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """x (..., in) to the output of each map, (..., out)."""
+        """Output (..., out) of each layer for x (..., in)."""
         if not self.ternary:
             return F.linear(x, self.weight).split(self.sizes, dim=-1)
         codes, scale = int8_codes(x)
@@ -66,7 +66,7 @@ class FrozenLinear:
 
 
 class FrozenLayer:
-    """One layer of the transformer that reads new tokens only."""
+    """One layer of the transformer that processes new tokens only."""
 
     def __init__(self, layer: Layer):
         attention, mlp = layer.self_attn, layer.mlp
@@ -84,7 +84,11 @@ class FrozenLayer:
         values: torch.Tensor,
         start: int,
     ) -> torch.Tensor:
-        """x (B, T, C) of positions from `start`; fills their places in `keys` and `values`."""
+        """Residual stream (B, T, C) after the layer, for x (B, T, C) at positions from `start`.
+
+        rotary: cos and sin (T, head_dim). keys, values (B, num_kv_heads, context, head_dim) are
+        written at these positions.
+        """
         B, T, C = x.shape
         heads, kv_heads, head_dim = self.heads
         q, k, v = (
@@ -95,7 +99,7 @@ class FrozenLayer:
         )
         end = start + T
         keys[:, :, start:end], values[:, :, start:end] = rotate(k, *rotary), v
-        mask = None  # a single new token may look at everything
+        mask = None  # a single new token attends to everything
         if T > 1:
             mask = torch.ones(T, end, dtype=torch.bool, device=x.device).tril(start)
         y = F.scaled_dot_product_attention(
@@ -111,7 +115,7 @@ class FrozenLayer:
 
 
 class Inference:
-    """A trained transformer for inference; later changes of its weights do not reach this one."""
+    """A trained transformer for inference; its linear weights are copied when it is made."""
 
     def __init__(self, model: Transformer):
         self.config, self.context = model.config, len(model.cos)
@@ -121,20 +125,20 @@ class Inference:
 
     @property
     def device(self) -> torch.device:
-        """Where ids must lie."""
+        """Device on which token ids must be."""
         return self.embed.weight.device
 
     def cache(self, batch_size: int) -> Cache:
-        """Room for `context` tokens of each sequence."""
+        """Empty cache for `batch_size` sequences of `context` tokens."""
         c = self.config
         shape = (c.num_layers, batch_size, c.num_kv_heads, self.context, c.head_dim)
         return Cache(self.embed.weight.new_zeros(shape), self.embed.weight.new_zeros(shape))
 
     @torch.inference_mode()
     def hidden(self, ids: torch.Tensor, cache: Cache) -> torch.Tensor:
-        """Last hidden states (B, T, hidden_size) of ids (B, T) that follow what the cache holds.
+        """Last hidden states (B, T, hidden_size) of ids (B, T) that follow the cached tokens.
 
-        ValueError where they do not fit into the context.
+        The cache is extended by them. ValueError in one line where they exceed the context.
         """
         start, end = cache.length, cache.length + ids.shape[1]
         if end > self.context:
@@ -148,10 +152,10 @@ class Inference:
 
     @torch.inference_mode()
     def logits(self, ids: torch.Tensor, cache: Cache) -> torch.Tensor:
-        """Logits (B, T, vocab_size) after each of ids (B, T)."""
+        """Logits (B, T, vocab_size) after each of ids (B, T); cache and errors as `hidden`."""
         return self.head(self.hidden(ids, cache))
 
     @torch.inference_mode()
     def next_logits(self, ids: torch.Tensor, cache: Cache) -> torch.Tensor:
-        """Logits (B, vocab_size) after the last of ids (B, T)."""
+        """Logits (B, vocab_size) after the last of ids (B, T); cache and errors as `hidden`."""
         return self.head(self.hidden(ids, cache)[:, -1])

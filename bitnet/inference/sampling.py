@@ -1,7 +1,7 @@
-"""Sampling token by token: greedy, temperature, top-k and top-p.
+"""Generation of text token by token: greedy, or sampled with temperature, top-k and top-p.
 
-Beyond its context a model goes on from the latter half of what it has read and written, since it
-was trained on windows that begin anywhere in the text.
+When a text reaches the context length, generation continues from its last half context, since the
+model was trained on windows that begin anywhere in a text.
 """
 
 import math
@@ -14,19 +14,19 @@ import torch
 from bitnet.common.errors import refuse
 from bitnet.inference.engine import Inference
 
-ROUNDING = 1e-12  # of a sum of probabilities in float64
+ROUNDING = 1e-12  # tolerance of a sum of probabilities in float64
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is chosen; a value that cannot be raises ValueError in one line."""
+    """How the next token is chosen; ValueError in one line for a value out of range."""
 
     temperature: float = 0.0
-    """Divides the logits; 0 is greedy: always the likeliest token."""
+    """Divisor of the logits; 0 is greedy: always the likeliest token."""
     top_k: int = 0
-    """Draw from the k likeliest tokens; 0: from all."""
+    """Sample from the k likeliest tokens; 0: from all."""
     top_p: float = 1.0
-    """Draw from the fewest tokens that together have this probability (Holtzman et al. 2020)."""
+    """Sample from the fewest tokens with this probability together (Holtzman et al. 2020)."""
     seed: int = 0
 
     def __post_init__(self):
@@ -40,16 +40,16 @@ class Sampling:
 
 
 def probabilities(logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
-    """The distribution that is drawn from, (B, V) float64, for logits (B, V).
+    """Distribution (B, V) float64 from which tokens are sampled, for logits (B, V).
 
-    Temperature first, then top_k, then top_p over what top_k has left.
+    Temperature is applied first, then top_k, then top_p to the tokens that top_k has kept.
     """
     if not sampling.temperature:
         return torch.zeros_like(logits, dtype=torch.float64).scatter_(
             -1, logits.argmax(-1, keepdim=True), 1.0
         )
     scaled, order = logits.double().sort(dim=-1, descending=True, stable=True)
-    # The largest logit is taken off first: a tiny temperature must not make an infinity
+    # The largest logit is subtracted first, so that a tiny temperature does not overflow
     p = ((scaled - scaled[:, :1]) / sampling.temperature).softmax(dim=-1)
     if sampling.top_k:
         p[:, sampling.top_k :] = 0
@@ -60,7 +60,7 @@ def probabilities(logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
 
 
 def choose(logits: torch.Tensor, sampling: Sampling, chance: torch.Generator) -> torch.Tensor:
-    """The next tokens, (B, 1), for logits (B, V); ValueError where these are not finite."""
+    """Next token ids (B, 1) for logits (B, V); ValueError in one line where they are not finite."""
     if not logits.isfinite().all():
         raise ValueError("the model's logits are not finite; allowed: a model that did not diverge")
     if not sampling.temperature:
@@ -69,9 +69,10 @@ def choose(logits: torch.Tensor, sampling: Sampling, chance: torch.Generator) ->
 
 
 def generate(model: Inference, ids: torch.Tensor, sampling: Sampling) -> Iterator[torch.Tensor]:
-    """Token after token, (B,) each, without end, of sequences that begin with ids (B, T).
+    """Endless iterator over the next token ids (B,) of sequences that begin with ids (B, T).
 
-    On a CPU the same seed gives the same tokens. T must be at least 1.
+    On a CPU the same seed gives the same tokens. ValueError in one line where T is 0 or logits are
+    not finite.
     """
     if not ids.numel():
         raise refuse("prompt", "without tokens", "at least one token")
@@ -90,7 +91,10 @@ def generate(model: Inference, ids: torch.Tensor, sampling: Sampling) -> Iterato
 def complete(
     model: Inference, ids: torch.Tensor, sampling: Sampling, most: int, end: Sequence[int]
 ) -> list[list[int]]:
-    """What follows each of ids (B, T): at most `most` tokens, up to and with the first of `end`."""
+    """Continuations of ids (B, T): one list of at most `most` new token ids per sequence.
+
+    A list ends with the first token that is in `end`. ValueError as `generate`.
+    """
     found: list[list[int]] = [[] for _ in ids]
     going, stops = set(range(len(ids))), set(end)
     for tokens in islice(generate(model, ids, sampling), most):

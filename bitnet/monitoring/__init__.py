@@ -1,4 +1,4 @@
-"""What watches a training and changes no number: progress, anomalies, MFU, TensorBoard.
+"""Monitoring of a training, without effect on its numbers: progress, anomalies, MFU, TensorBoard.
 
 Imports training and what is below it.
 """

@@ -1,7 +1,7 @@
-"""Anomaly rules: loss spikes, low entropy, repetition and dead layers, each with a sample.
+"""Anomaly rules for a training: not finite, loss spike, low entropy, dead layer, repetition.
 
-Read from what training observes, so that the same rules watch a run and judge it afterwards. The
-limits are in config.yaml. Free of torch.
+They use the recorded observations, so the same rules apply during a training and to its results.
+The limits are in config.yaml. Free of torch.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,15 +11,16 @@ import numpy as np
 from bitnet.config.thresholds import Limits
 from bitnet.evaluation.text_quality import seq_rep
 
-REPEATED = 4  # tokens of a phrase that is looked for again in the same text
-GREEDY, DRAWN = 0, 1  # of the texts a model wrote; only drawn ones are judged: greedy text loops
-SHOWN = 24  # predictions that are shown where no text was written
+REPEATED = 4  # tokens of a phrase whose repetition in a text is counted
+GREEDY, DRAWN = 0, 1  # indices of texts; the rules use only sampled ones: greedy text loops
+SHOWN = 24  # predictions that are shown if no text was generated
 
 
 def anomalies(seen: Mapping[str, np.ndarray], limits: Limits) -> list[dict]:
-    """What is odd in observations: a dict each of step, rule, what was `saw` and token `ids`.
+    """Anomalies in observations: dicts of `step`, `rule`, `saw` (in words) and `ids` (a sample).
 
-    The untrained model of step 0 is left out.
+    seen: arrays with one entry per evaluation, as training records them. Step 0, the untrained
+    model, is left out.
     """
     found = []
     for row, step in enumerate(np.asarray(seen["step"]).tolist()):
@@ -52,7 +53,7 @@ def _of_row(row: Mapping[str, np.ndarray], limits: Limits) -> Iterator[tuple[str
 
 
 def sample(seen: Mapping[str, np.ndarray], row: int) -> list[int]:
-    """Token ids that show what a model does at an evaluation: a drawn text, else predictions."""
+    """Token ids of a sampled text at evaluation `row`, else of the first predictions."""
     if "samples" in seen:
         return seen["samples"][row][DRAWN][0].tolist()
     return seen["prediction"][row][:SHOWN].tolist()

@@ -1,4 +1,4 @@
-"""Instruments of a training: anomalies, speed, memory, MFU, TensorBoard."""
+"""Monitoring of a running training: anomalies with a sample, speed, memory, MFU, TensorBoard."""
 
 import json
 import logging
@@ -20,8 +20,8 @@ from bitnet.training.trainer import Trainer
 
 log = logging.getLogger("bitnet")
 
-# Dense bf16 operations a second with float32 sums, from NVIDIA's data sheets; of consumer cards 512
-# a clock and multiprocessor (GA102 and AD102 white papers). The first name that fits counts.
+# Peak dense bf16 operations per second with float32 sums, from NVIDIA's data sheets; for consumer
+# cards 512 per clock and multiprocessor (GA102 and AD102 white papers). The first match counts.
 PEAKS = (
     ("H100 PCIe", 756e12),
     ("H100", 989e12),
@@ -35,9 +35,11 @@ PEAKS = (
 
 
 class Instruments:
-    """Called with a trainer after each evaluation; writes <output>.anomalies.jsonl.
+    """Callback for `train`: after each evaluation it logs and writes anomalies and curves.
 
-    limits: those of `Limits` that differ from its defaults, as config.yaml has them.
+    Anomalies go to <output>.anomalies.jsonl, curves to the folder <output>.tensorboard if
+    `tensorboard`. limits: fields of `Limits` that differ from its defaults. ValueError in one line
+    where the extra `tensorboard` is not installed.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class Instruments:
             self.board.write(trainer.step, values, self.text(sample(seen, -1)))
 
     def measured(self, trainer: Trainer) -> dict[str, float]:
-        """Seconds, tokens a second, peak memory (MiB) and, where the device is known, MFU."""
+        """seconds, tokens_per_second, peak_memory_mib and, if the device's peak is known, mfu."""
         c, seconds = trainer.recipe.training, time.perf_counter() - self.began
         rate = (trainer.step - self.first) * c.batch_size * c.sequence_length / seconds
         found = {
@@ -83,16 +85,16 @@ class Instruments:
         return found if share is None else found | {"mfu": round(share, 4)}
 
     def text(self, ids: list[int]) -> str:
-        """Token ids as they read; empty where a model that diverged wrote none."""
+        """Token ids as text (as numbers without a tokenizer); negative ids are left out."""
         ids = [token for token in ids if token >= 0]
         return self.tokenizer.decode(ids) if self.tokenizer else str(ids)
 
 
 def utilisation(recipe: Recipe, rate: float, device: str, processes: int = 1) -> float | None:
-    """MFU at `rate` tokens a second on so many devices of a name; None where no peak is known.
+    """MFU (0 to 1) at `rate` tokens per second on `processes` devices; None for an unknown device.
 
-    Operations of forward and backward count once, whatever is computed again (Chowdhery et al.
-    2022, PaLM, appendix B).
+    Operations of forward and backward pass count once, without recomputation. Source: Chowdhery et
+    al. 2022 (PaLM), appendix B.
     """
     for name, peak in PEAKS:
         if name in device and "Laptop" not in device:
@@ -101,14 +103,17 @@ def utilisation(recipe: Recipe, rate: float, device: str, processes: int = 1) ->
 
 
 def tokenizer_of(folder: Path, manifest: Mapping) -> Tokenizer | None:
-    """The tokenizer beside a manifest; None (token ids are shown then) where it is another one."""
+    """Tokenizer in a manifest's folder; None if it is missing or not the manifest's."""
     path = folder / "tokenizer.model"
     own = path.is_file() and sha256(path) == manifest["tokenizer_sha256"]
     return Tokenizer(path) if own else None
 
 
 class Board:
-    """Writes event files to a folder; ValueError where the extra `tensorboard` is not installed."""
+    """TensorBoard writer that drops events after `step`, which will be trained again.
+
+    ValueError in one line where the extra `tensorboard` is not installed.
+    """
 
     def __init__(self, folder: str | Path, step: int):
         try:
@@ -116,10 +121,10 @@ class Board:
         except ImportError:
             extra = "false, or true with pip install -e '.[tensorboard]'"
             raise refuse("tensorboard", True, extra) from None
-        self.writer = SummaryWriter(str(folder), purge_step=step + 1)  # what is trained again
+        self.writer = SummaryWriter(str(folder), purge_step=step + 1)  # drops steps to be repeated
 
     def write(self, step: int, values: Mapping[str, np.ndarray | float], text: str) -> None:
-        """Numbers as curves, arrays as their mean (of layers: one curve each), and a sample."""
+        """Write scalars, means of arrays in MEANT, one curve per layer of PER_LAYER, and a text."""
         for name, value in values.items():
             value = np.asarray(value)
             if name in PER_LAYER:

@@ -1,4 +1,4 @@
-"""Progress of a training: a bar on a terminal, and a line in the log that `watch` reads."""
+"""Progress of a training: a bar on a terminal, and lines in the log that `watch` parses."""
 
 import logging
 import re
@@ -14,7 +14,7 @@ from bitnet.config.recipe import Recipe
 
 log = logging.getLogger("bitnet")
 
-LOG_EVERY, PRINT_EVERY = 10, 30  # seconds between two lines of the log, of a terminal without bars
+LOG_EVERY, PRINT_EVERY = 10, 30  # seconds between lines in the log, on a terminal without bars
 
 LINE = re.compile(
     r"step (?P<step>\d+) of (?P<last>\d+), loss (?P<loss>-?\d+\.\d+|nan|inf), "
@@ -25,17 +25,17 @@ FINISHED, DIVERGED = "finished at step", "diverged at step"  # how other lines b
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands."""
+    """Progress of a training at one step; its `str` is a line of the log."""
 
     step: int
     last: int
     """Step at which this stretch of the run ends."""
     loss: float
-    """Of this step, nats."""
+    """Training loss of this step, nats."""
     unique: int
     """UniquePredictions of the last evaluation."""
     rate: float
-    """Tokens a second."""
+    """Tokens per second."""
     left: float
     """Seconds to `last` at this rate."""
 
@@ -47,7 +47,7 @@ class Progress:
 
     @classmethod
     def read(cls, text: str) -> "Progress | None":
-        """What a line says; None where it says something else."""
+        """Progress from a line of the log; None for any other line."""
         found = LINE.fullmatch(text)
         if found is None:
             return None
@@ -56,7 +56,7 @@ class Progress:
 
 
 class Every:
-    """Whether so many seconds have passed since it last said yes (or was made)."""
+    """Timer: a call returns True if `seconds` have passed since the last True (or the start)."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic):
         self.seconds, self.clock, self.last = seconds, clock, clock()
@@ -69,10 +69,10 @@ class Every:
 
 
 def reporter(recipe: Recipe, rows: list[dict], last: int, bar: tqdm, name: str) -> Callable:
-    """A function of step, loss (nats) and tokens a second that shows them now and then.
+    """Callback of step, loss (nats) and tokens per second that logs and shows the progress.
 
-    rows: what was observed so far, the latest last. last: the step at which the stretch ends.
-    bar: shown where a training has a terminal to itself; else lines named `name` are printed.
+    rows: the trainer's recorded rows, the latest last. last: the step at which the stretch ends.
+    bar: updated each time; if it is disabled, lines that begin with `name` are printed instead.
     """
     tokens = recipe.training.batch_size * recipe.training.sequence_length
     due_log, due_line = Every(LOG_EVERY), Every(PRINT_EVERY)

@@ -1,7 +1,7 @@
-"""Status of the runs of a study, read from their logs and tables.
+"""Status of a study's runs, from their logs and tables.
 
-Pure functions of what was read, so that a study can be watched from any machine that sees its
-files. A log is one stretch: a trunk's or, of the same name as its run, a branch's.
+Pure functions of file contents, so that a study can be watched from any machine that has its files.
+A log is that of one stretch: a trunk, or a branch, whose log is named like its run.
 """
 
 import csv
@@ -19,13 +19,13 @@ from bitnet.monitoring.progress import DIVERGED, FINISHED, Progress
 
 STATES = ("failed", "stalled", "training", "diverged", "waiting", "done")  # in the order shown
 OVER = ("done", "diverged")
-STALLED = 300  # seconds without a line; a training writes one every 10, if 10 steps take no longer
+STALLED = 300  # seconds without a line; a training writes one every 10 seconds or 10 steps
 STAMP = len("2026-01-31 12:00:00 ")
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """What a log says."""
+    """Status of one stretch, from its log."""
 
     state: str
     progress: Progress | None = None
@@ -35,7 +35,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Row:
-    """One run: its own stretch or, until that begins, its trunk's."""
+    """Status of one run: of its own stretch or, until that begins, of its trunk."""
 
     run: str
     state: str
@@ -43,7 +43,7 @@ class Row:
     step: int
     steps: int
     loss: float = math.nan
-    """Nats: of the step while it trains, mean of the last 100 steps once it is done."""
+    """Training loss in nats: of the last step or, once done, the mean of the last 100."""
     unique: int | None = None
     rate: float = math.nan
     left: float = math.nan
@@ -52,7 +52,10 @@ class Row:
 
 
 def read_log(text: str, age: float) -> Stretch:
-    """State and progress of a stretch; a last line without its end is still being written."""
+    """Status of a stretch from the text of its log and the seconds since its last change.
+
+    A last line without a line break is ignored, as it is still being written.
+    """
     state, progress = "training", None
     for line in text.split("\n")[:-1]:
         said = line[STAMP:]
@@ -65,17 +68,17 @@ def read_log(text: str, age: float) -> Stretch:
 
 
 def read_table(text: str) -> dict[str, str] | None:
-    """The last row of a run's table; None where there is none."""
+    """Last row of a run's CSV, by column; None if it has no rows."""
     return next(reversed(list(csv.DictReader(text.splitlines()))), None)
 
 
 def rows(
     study: Study, logs: Mapping[str, Stretch], tables: Mapping[str, Mapping[str, str]]
 ) -> list[Row]:
-    """A row a run of the study: what wants attention first, then in the order of training.
+    """Status of every run of a study, sorted by STATES (failed first), then in training order.
 
-    logs: by name of run or trunk, those that are there. tables: last rows by name of run, of
-    those whose table is younger than their log.
+    logs: existing logs by name of run or trunk. tables: last rows by name of run, for runs whose
+    table is newer than their log.
     """
     found = [_row(study, run, logs, tables) for run in study.runs()]
     return sorted(found, key=lambda row: STATES.index(row.state))
@@ -122,16 +125,16 @@ def _row(study: Study, run: str, logs: Mapping, tables: Mapping) -> Row:
 
 
 def summary(found: Sequence[Row]) -> str:
-    """How many runs are in which state."""
+    """Line with the number of runs in each state."""
     counts = {state: sum(row.state == state for row in found) for state in STATES}
     return f"{len(found)} runs: " + ", ".join(f"{n} {state}" for state, n in counts.items() if n)
 
 
 def seconds_left(study: Study, found: Sequence[Row], logs: Mapping[str, Stretch]) -> float:
-    """Expected seconds until all is trained; NaN before the first training says how fast it is.
+    """Expected seconds until all runs are trained; NaN before the first measured speed.
 
-    What has not begun is taken to be as fast, beside the plan of `bitnet.config.budget`, as what
-    has, and as many at a time as are training now.
+    Stretches without a speed get the seconds of `bitnet.config.budget`, corrected by the median
+    ratio of measured to expected speed. As many run at a time as are training now.
     """
     gpu = bool(study.settings["gpu"])
     names = {row.run for row in found if row.state not in OVER}
@@ -158,6 +161,6 @@ def seconds_left(study: Study, found: Sequence[Row], logs: Mapping[str, Stretch]
 
 
 def _seconds(recipe: Recipe, log: Stretch) -> float:
-    """Measured seconds of a step."""
+    """Measured seconds per step."""
     c = recipe.training
     return c.batch_size * c.sequence_length / log.progress.rate

@@ -1,4 +1,4 @@
-"""A study as one HTML page.
+"""The HTML report of a study.
 
 Imports figures, claims, verdict and what is below them. Free of torch.
 """

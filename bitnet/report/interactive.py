@@ -1,8 +1,7 @@
-"""Interactive curves: the trajectories with hover values and arms that a click hides.
+"""Interactive curves in plotly with the panels and colours of `bitnet.figures.trajectories`.
 
-The same panels, colours and dashes as in the figures on paper. Every seed is a thin line, the mean
-of the seeds a thick one within the band that they span. A legend entry switches one arm of one kind
-of weights, in all panels at once.
+Every seed is a thin line, their mean a thick one within the band that they span. Hovering shows a
+value; a legend entry switches one arm of one kind of weights on or off in all panels.
 """
 
 import math
@@ -21,7 +20,7 @@ from bitnet.figures.trajectories import QUANTITIES, Quantity, cells_of, layout, 
 
 MOST_COLUMNS = 4
 PANEL_HEIGHT, MARGIN = 230, 130  # pixels
-SPARE = 0.04  # of an axis, above and below what it shows
+SPARE = 0.04  # share of an axis left free above and below the curves
 GREY = "#808080"  # text, lines and trunks: legible on white and on black
 DASH = dict(zip(DASHES, ("solid", "dash"), strict=True))
 TRUNK = "before the switch"
@@ -29,7 +28,7 @@ BESIDE = {"showarrow": False, "xanchor": "left"}
 
 
 def curves(name: str, rows: pd.DataFrame, thresholds: Thresholds) -> go.Figure:
-    """One of `plot_trajectories.QUANTITIES`, of rows that are `prepared`."""
+    """The figure of one of `bitnet.figures.trajectories.QUANTITIES`. rows must be `prepared`."""
     quantity, cells = QUANTITIES[name], cells_of(rows)
     grid = layout(cells, usual(rows), MOST_COLUMNS)
     height = math.ceil(len(grid.keys) / grid.width)
@@ -64,8 +63,9 @@ def curves(name: str, rows: pd.DataFrame, thresholds: Thresholds) -> go.Figure:
 
 
 def _span(values: Sequence[float], log: bool) -> list[float]:
-    """Lowest and highest height with a margin, as plotly counts them: it finds none of its own for
-    axes that all match."""
+    """Range of the y axes with a margin, in plotly's units (log10 on a log axis).
+
+    Plotly computes no common range for axes that all match."""
     heights = [value for value in values if math.isfinite(value) and (value > 0 or not log)]
     heights = [math.log10(value) for value in heights] if log else heights
     margin = SPARE * (max(heights) - min(heights))
@@ -73,12 +73,12 @@ def _span(values: Sequence[float], log: bool) -> list[float]:
 
 
 def columns(rows: pd.DataFrame) -> int:
-    """How many panels stand side by side."""
+    """Number of panels in a row of `curves`."""
     return layout(cells_of(rows), usual(rows), MOST_COLUMNS).width
 
 
 def _title(key: tuple, grid) -> str:
-    """What is special about a panel, with its optimizer."""
+    """Title of a panel: its differences from the usual protocol, and its optimizer."""
     if not grid.crossed:
         return grid.titles[key]
     column = next(title for other, title in grid.titles.items() if other[:-1] == key[:-1])
@@ -86,7 +86,7 @@ def _title(key: tuple, grid) -> str:
 
 
 def _reference(label: str, value: float, ends: list[int]) -> go.Scatter:
-    """A height that curves are compared with."""
+    """Trace of a reference value."""
     return go.Scatter(
         x=ends,
         y=[value, value],

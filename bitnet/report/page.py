@@ -1,4 +1,4 @@
-"""HTML page of a study in one file: answer, curves, evidence, origin."""
+"""HTML report of a study as one self-contained page: verdict, curves, claims, provenance."""
 
 import base64
 import io
@@ -36,7 +36,7 @@ MECHANISM = (
     "beside gradient, learning rate beside weight, flips, zeros, how alike hidden states are"
 )
 
-NARROWEST = 250  # pixels of a panel: beyond what a screen holds, one scrolls
+NARROWEST = 250  # pixels of a panel at least; a wider figure scrolls
 PLOT = {"responsive": True, "displaylogo": False, "displayModeBar": False}
 
 
@@ -47,7 +47,11 @@ def page(
     thresholds: Thresholds,
     title: str,
 ) -> str:
-    """The page, of all rows of a study and the records beside their tables."""
+    """The HTML page of a study.
+
+    rows: all tables of the study, concatenated. records: by run, the records beside the tables.
+    ValueError in one line where the rows do not belong to one study.
+    """
     study = Evidence(rows, question, thresholds)
     shown, first = prepared(rows, question), rows.iloc[0]
     claims = ledger({title: study} if question.is_original else {})
@@ -78,7 +82,7 @@ def page(
 
 
 def _sections(text: str) -> list[Markup]:
-    """The verdict's sections as HTML, without its title and headline; the legend folded."""
+    """The verdict's sections as HTML, without title and headline; the legend is collapsed."""
     to_html = MarkdownIt("commonmark").enable("table")
     found = []
     for section in text.split("\n## ")[1:]:

@@ -1,4 +1,4 @@
-"""All that a run's weights and observations depend on, and nothing else.
+"""The training: loop, step, optimizers, schedules, loss, devices, observations.
 
 Imports inference, model, data, config and common.
 """

@@ -68,7 +68,10 @@ class Step:
         return self.run(own.to(self.device, non_blocking=True), weight_decay)
 
     def compute(self, rows: torch.Tensor) -> torch.Tensor:
-        """The step on this process's rows (B / ranks, T + 1), at the LR and decay already set."""
+        """The step on this process's rows (B / processes, T + 1), at the LR and decay already set.
+
+        Returns the values of `MEANS` (5,), equal on all processes.
+        """
         c, losses = self.config, []
         with self.quantised():
             for part, piece in enumerate(rows.chunk(c.accumulate), 1):
@@ -86,7 +89,11 @@ class Step:
             parameter.grad = None
 
     def gradients(self, rows: torch.Tensor, last: bool) -> torch.Tensor:
-        """Accumulate the gradients of a micro-batch (b, T + 1); returns its part of the loss."""
+        """Accumulate the gradients of a micro-batch of token ids (b, T + 1).
+
+        last: whether it is the step's last one, after which gradients are summed over the
+        processes. Returns its share () of the batch's mean loss, in nats, without gradients.
+        """
         c = self.config
         with autocast(self.device):
             hidden = self.hidden(rows[:, :-1]).flatten(0, 1)

@@ -1,4 +1,4 @@
-"""What the runs of a study say together: cells, statistics, the rule and its report.
+"""The verdict on a study's runs: cells, statistics, the rule and its report.
 
 Imports evaluation and what is below it. Free of torch.
 """

@@ -1,8 +1,4 @@
-"""Words of the verdict: what outcomes are called and mean, and the answer in two sentences.
-
-Numbers and names are filled in: {change} is 'Stage-2 WD 0 instead of 0.05', {t} and {c} are the
-arms, {metric} is what they are compared by.
-"""
+"""Headline of a verdict: the answer in two sentences, from the table of `verdict.rule.judge`."""
 
 import math
 from collections.abc import Mapping
@@ -119,7 +115,10 @@ TERNARY_LEADS = {
 def headline(
     cells: pd.DataFrame, question: Question, confidence: float = Thresholds.confidence
 ) -> str:
-    """Two sentences: did the treatment do what is asked here, and is it about ternary?"""
+    """Two sentences: whether the treatment worked in the headline cell, and if it is about ternary.
+
+    cells: the table of `judge`. If it has no headline cell, one sentence states that.
+    """
     chosen = cells[cells["Headline"]]
     if chosen.empty:
         name = ", ".join(f"{key} {value}" for key, value in question.headline.items())
@@ -144,7 +143,7 @@ def headline(
 
 
 def _level_words(row: Mapping, arm: str, metric: str) -> str:
-    """What an arm ended with, on average."""
+    """Mean final value of an arm, in parentheses."""
     if metric == COUNT:
         count = row[f"{arm}Unique"]
         return f" ({count:.1f} distinct predictions of {row['N']:,} on average)" * _known(count)
@@ -166,7 +165,7 @@ def _effect_words(row: Mapping, confidence: float) -> str:
 
 
 def _ternary_words(cells: pd.DataFrame, row: Mapping) -> str:
-    """The headline cell beside its twin and beside the other optimizers."""
+    """The headline cell compared with its twin and with the other optimizers."""
     point = ["HiddenSize", "PeakLR", "Stage1WD", "Variant"]
     same = (cells[point] == row[point]).all(axis=1)
     weights, optimizer = cells["Weights"] == row["Weights"], cells["Optimizer"] == row["Optimizer"]
@@ -188,22 +187,25 @@ def _outcome_words(row: Mapping) -> str:
 
 
 def primary(row: Mapping) -> tuple[float, float, float]:
-    """How the arms differ in the effect that decides, with its interval."""
+    """Mean and interval (mean, low, high) of the effect that decides a cell; see `difference`."""
     return difference(row, row["Primary"])
 
 
 def difference(row: Mapping, effect: str) -> tuple[float, float, float]:
-    """Ratio of the arms with its interval, from logarithms; else their difference as it is."""
+    """Mean, low and high of treatment against control: a ratio for counts and PDR.
+
+    For other effects it is their difference, in the unit of the column.
+    """
     values = [row[f"Delta{effect}{end}"] for end in ("", "Low", "High")]
     return tuple(map(math.exp, values) if effect in RATIOS else values)
 
 
 def kind(effect: str) -> str:
-    """What `difference` is called."""
+    """Name of the result of `difference`: "ratio of counts", "ratio of PDR" or "Δ" + column."""
     ratios = {COUNT: "ratio of counts", "PDR": "ratio of PDR"}
     return ratios.get(effect, f"Δ{effect}")
 
 
 def style_of(effect: str) -> str:
-    """How it is written."""
+    """Format of the result of `difference`: ".2f" for a ratio, else "+.3g"."""
     return ".2f" if effect in RATIOS else "+.3g"

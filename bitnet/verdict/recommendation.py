@@ -1,7 +1,7 @@
-"""Recommendations from the cells of a verdict: optimizer, arm, learning rate, size.
+"""Recommendations by rule from the cells of a verdict: optimizer, arm, learning rate, size.
 
-Among ways that most seeds survive (a state of diverse at the end) the one of lowest validation loss
-is recommended. Each line carries the verdict's own confidence in the cell that decided it.
+Among the settings under which most seeds end diverse, the one with the lowest validation loss is
+recommended. Each line has the verdict's confidence in the cell that decided it.
 """
 
 from collections.abc import Mapping
@@ -21,10 +21,11 @@ RANKS = ("Low", "Medium", "High")
 def recommend(
     cells: pd.DataFrame, question: Question, thresholds: Thresholds | None = None
 ) -> pd.DataFrame:
-    """Rows of Topic, Advice, Why and Confidence.
+    """Table with the columns Topic, Advice, Why and Confidence.
 
-    Reads the ternary cells of the headline's size that are at its Stage-1 WD in the study's own
-    protocol; nothing is recommended on what the study did not vary.
+    cells: the table of `judge`. thresholds: losses within `equivalence_loss` nats count as equal.
+    Only ternary cells at the headline's size and Stage-1 WD in the study's own protocol count. A
+    topic that the study did not vary gets "not varied here".
     """
     wanted = question.headline
     own = cells[(cells["Weights"] == TERNARY) & (cells[VARIANT] == BASE)]
@@ -46,7 +47,7 @@ def recommend(
 def _best(
     topic: str, cells: pd.DataFrame, column: str, question: Question, margin: float
 ) -> tuple[str, str, str, str]:
-    """The value of `column` under which diverse models reach the lowest loss; all within margin."""
+    """Values of `column` whose diverse models are within `margin` (nats) of the lowest loss."""
     if cells[column].nunique() < 2:
         return topic, "not varied here", "", ""
     best: dict = {}  # value: loss, arm, confidence of its better arm
@@ -66,7 +67,7 @@ def _best(
 
 
 def _arms(cells: pd.DataFrame, question: Question) -> list[tuple]:
-    """The question's axis by optimizer, as its outcome says."""
+    """The recommended arm for each optimizer, from the outcome of its cell."""
     treatment, control = (value_name(question.value(arm)) for arm in ("treatment", "control"))
     axis = LONG.get(question.axis.key, question.axis.key)
     advice = {
@@ -91,7 +92,7 @@ def _arms(cells: pd.DataFrame, question: Question) -> list[tuple]:
 
 
 def _size(cells: pd.DataFrame, wanted: Mapping, question: Question) -> list[tuple]:
-    """Whether a bigger model is the way out, for each optimizer's ternary series."""
+    """Whether a larger model avoids collapse, for each optimizer's ternary series."""
     found = scaling(cells)
     found = found[(found["Weights"] == TERNARY) & (found[VARIANT] == BASE)]
     if "peak_lr" in wanted:

@@ -1,6 +1,6 @@
-"""Report of the verdict as Markdown.
+"""The verdict as Markdown that is also readable as plain text in a terminal.
 
-All numbers come from the table that `bitnet.verdict.rule.judge` made.
+All numbers and outcomes come from the table of `bitnet.verdict.rule.judge`.
 """
 
 import math
@@ -27,7 +27,8 @@ def markdown(
 ) -> str:
     """The whole verdict: headline, tables of states and of effects, notes, legend.
 
-    `conditions` are lines on how the rows were made; they come first among the notes.
+    cells: the table of `judge`. conditions: lines on how the rows were made, put first among the
+    notes.
     """
     names = _labels(cells, ["HiddenSize", "Optimizer", "Weights"])
     rows = cells.to_dict("records")
@@ -59,13 +60,13 @@ def markdown(
 
 
 def _advice(cells: pd.DataFrame, question: Question, limits: Thresholds) -> str:
-    """What to do, by rule; what decided it; how sure that is."""
+    """Table of recommendations, each with its reason and confidence."""
     lines = [list(map(str, line)) for line in recommend(cells, question, limits).to_numpy()]
     return table(["of", "recommended", "because", "confidence"], lines)
 
 
 def _sizes(found: pd.DataFrame) -> str:
-    """States by size, and what their order says."""
+    """Table of states by size, with the scaling outcome of each series."""
     names = _labels(found, ["Optimizer", "Weights"])
     lines = [
         [
@@ -83,7 +84,7 @@ def _sizes(found: pd.DataFrame) -> str:
 
 
 def _labels(cells: pd.DataFrame, columns: Sequence[str]) -> list[str]:
-    """'256 adam ternary', with what else the study varies where one value is not the commonest."""
+    """Names of cells like '256 adam ternary', with every other value that is not the commonest."""
     labels = [" ".join(map(str, key)) for key in cells[columns].itertuples(index=False)]
     for column, word in (("PeakLR", "lr"), ("Stage1WD", "stage1wd")):
         usual = cells[column].mode()
@@ -98,7 +99,7 @@ def _labels(cells: pd.DataFrame, columns: Sequence[str]) -> list[str]:
 
 
 def _beside(decides: str) -> str:
-    """The second measure of diversity, which is shown next to the primary one."""
+    """The measure of diversity shown next to the deciding one."""
     return "PDR" if decides == COUNT else COUNT
 
 
@@ -172,7 +173,7 @@ def _legend(row: Mapping, question: Question, limits: Thresholds) -> list[str]:
 
 
 def _effects_legend(decides: str, question: Question, limits: Thresholds) -> str:
-    """What is compared, and how."""
+    """Legend of the effects: what is compared, by which tests, with which margins."""
     treatment, control = question.arm_name("treatment"), question.arm_name("control")
     metric, loss = question.metric, f"{limits.equivalence_loss:g} nats"
     shown, least, margin = f"Δ{decides}", "difference", f"{metric.margin} of {decides}"

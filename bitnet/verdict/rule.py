@@ -1,8 +1,8 @@
-"""Rule of the verdict: paired tests over seeds, one outcome a cell, one answer about size.
+"""The verdict's rule: paired tests over seeds, and one outcome for each cell of a study.
 
-The rule was written down before the runs; the legend of every verdict states it. Differences are
-treatment - control, of natural logarithms for diversity, of nats for loss, and of any other metric
-that a question names in its own unit.
+The rule was fixed before the runs; the legend of every verdict states it. Differences are
+treatment - control: of natural logarithms for counts and PDR, in nats for loss, and in its own unit
+for any other metric that a question names.
 
     cells = judge(rows, Thresholds(), Question(treatment=0.0, control=0.05, headline={...}))
 """
@@ -32,14 +32,15 @@ from bitnet.verdict.statistics import Effect, corrected, effect
 
 
 def judge(rows: pd.DataFrame, thresholds: Thresholds, question: Question) -> pd.DataFrame:
-    """One row a cell: states, paired effects, outcome.
+    """Table with one row per cell: states, paired effects, tests, outcome.
 
     rows: the CSVs of all runs of a study, concatenated in any order.
-    question: {"treatment": WD, "control": WD, "headline": {"hidden_size", "optimizer",
-        "weights" and, where a study varies it, "peak_lr"}}, or as `bitnet.config.question` has it.
+
     P is uncorrected. HolmP, which decides the outcome, is P itself for the headline cell and
-    Holm-corrected among all others. P, TostP, Detectable belong to the effect named in Primary.
-    Raises ValueError where rows cannot belong to one study or the headline is not one cell.
+    Holm-corrected among all others. P, TostP and Detectable belong to the effect named in Primary.
+
+    ValueError in one line where rows do not belong to one study, where the arms of a seed end at
+    different steps, and where the headline fits several cells.
     """
     rows = armed(checked(rows), question)
     cells = [make_cell(key, group, thresholds, question) for key, group in rows.groupby(CELL)]
@@ -54,7 +55,7 @@ def judge(rows: pd.DataFrame, thresholds: Thresholds, question: Question) -> pd.
 
 
 def outcome(cell: Cell, row: Mapping, thresholds: Thresholds) -> str:
-    """Outcome of a cell, first match wins; `row` is its row of the verdict's table."""
+    """Outcome of a cell: the first that matches. row: the cell's row in the table of `judge`."""
     if row["Seeds"] < thresholds.no_verdict_under:
         return "no verdict"
     alpha, worth = 1 - thresholds.confidence, cell.metric.bound(thresholds)
@@ -75,7 +76,11 @@ def outcome(cell: Cell, row: Mapping, thresholds: Thresholds) -> str:
 
 
 def ternary_specific(cell: Cell, cells: Sequence[Cell], thresholds: Thresholds) -> str:
-    """Whether the effect belongs to ternary weights: yes, no, undecided; n.a. without a twin."""
+    """Whether an effect is specific to ternary weights: "yes", "no", "undecided" or "n.a.".
+
+    It is, if the difference to the twin's effect is significant, in the effect's direction and at
+    least half of it. It is not, if both are equivalent (TOST). "n.a.": the cell has no twin.
+    """
     pair = with_twin(cell, cells)
     if pair is None:
         return "n.a."
@@ -90,10 +95,10 @@ def ternary_specific(cell: Cell, cells: Sequence[Cell], thresholds: Thresholds) 
 
 
 def confidence(cell: Cell, primary: Effect, thresholds: Thresholds) -> str:
-    """High, Medium or Low: of three conditions hold all, two, or fewer (or there is no verdict).
+    """Confidence in a cell: "High", "Medium" or "Low" if all, two or fewer of three hold.
 
-    Enough seeds; all runs of each arm in one state, and all trunks that arms share; an interval
-    that is wholly inside or wholly outside what counts as equal.
+    The three: enough seeds; one state for all runs of each arm (and for all shared trunks); an
+    interval wholly inside or wholly outside the equivalence margin. Low without a verdict.
     """
     worth = cell.metric.bound(thresholds)
     parts = [list(cell.control["State"]), list(cell.treatment["State"])]
@@ -110,7 +115,10 @@ def confidence(cell: Cell, primary: Effect, thresholds: Thresholds) -> str:
 
 
 def is_headline(cells: pd.DataFrame, question: Question) -> pd.Series:
-    """Which cell the question is about; none where it has no runs."""
+    """Boolean series that is true for the headline cell; all false where it has no runs.
+
+    ValueError in one line where the headline fits several cells.
+    """
     names = {axis.key: axis.column for axis in AXES if axis.column in CELL} | {"variant": VARIANT}
     wanted = {"variant": BASE, **question.headline}
     chosen = pd.Series(True, index=cells.index)
@@ -134,7 +142,7 @@ def _row(cell: Cell, cells: Sequence[Cell], thresholds: Thresholds) -> dict:
     primary = effect(cell.deltas[cell.primary], primary_bound, thresholds.confidence)
     extra = [name for name in found if name not in EFFECTS]
     row = dict(zip(CELL, cell.key, strict=True))
-    row |= {"Headline": False, "Outcome": "", "Seeds": primary.n}  # judge fills in the first two
+    row |= {"Headline": False, "Outcome": "", "Seeds": primary.n}  # `judge` sets the first two
     row |= {"TrunkStates": tally(cell.trunk)}
     for name, arm in (("Control", cell.control), ("Treatment", cell.treatment)):
         row[f"{name}States"] = tally(arm["State"])

@@ -1,4 +1,4 @@
-"""Statistics of paired differences: mean, t-interval, test against 0, equivalence, power."""
+"""Statistics of paired differences: mean, t-interval, t-test, equivalence test, power."""
 
 import math
 from collections.abc import Sequence
@@ -12,28 +12,32 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import DescrStatsW
 
-POWER = 0.8  # at which the smallest detectable effect is stated
-TIE = 1e-12  # spread below which differences are all equal, up to rounding
+POWER = 0.8  # of the smallest detectable effect
+TIE = 1e-12  # spread up to which differences count as all equal
 
 
 @dataclass(frozen=True)
 class Effect:
-    """Mean of paired differences; NaN where the number of pairs does not allow it."""
+    """Statistics of n paired differences, in their unit; NaN where n is too small for one."""
 
     n: int
     mean: float = math.nan
     low: float = math.nan
     high: float = math.nan
     p: float = math.nan
-    """Two-sided t-test against 0."""
+    """p of the two-sided t-test against 0."""
     tost: float = math.nan
-    """TOST of equivalence within +- bound (Schuirmann 1987)."""
+    """p of the equivalence test (TOST, Schuirmann 1987) within +- bound."""
     detectable: float = math.nan
-    """Smallest effect that n pairs with this spread show with a power of 0.8."""
+    """Smallest effect that n pairs with this spread detect with a power of 0.8."""
 
 
 def effect(deltas: Sequence[float], bound: float, confidence: float) -> Effect:
-    """Paired t statistics of `deltas` (one a seed), equivalence being within +- `bound`."""
+    """Paired t statistics of differences, one per seed.
+
+    bound: half-width of the equivalence region, in their unit. confidence: level of the interval
+    (0.95); the detectable effect is that of a test at one minus it.
+    """
     values = np.asarray(deltas, dtype=float)
     n = len(values)
     if n < 2:
@@ -51,12 +55,15 @@ def effect(deltas: Sequence[float], bound: float, confidence: float) -> Effect:
 
 @cache
 def _detectable(n: int, alpha: float) -> float:
-    """Smallest effect, in standard deviations, that n differences show with POWER."""
+    """Smallest effect, in standard deviations, that n differences detect with POWER."""
     return float(TTestPower().solve_power(nobs=n, alpha=alpha, power=POWER))
 
 
 def corrected(p: pd.Series, headline: pd.Series) -> pd.Series:
-    """Holm's correction among the cells other than the headline that have a p."""
+    """P values after Holm's correction among the cells other than the headline.
+
+    headline: boolean series. The headline's p is not changed; NaN stays NaN and does not count.
+    """
     holm, others = p.copy(), p.notna() & ~headline
     if others.any():
         holm[others] = multipletests(p[others], method="holm")[1]

@@ -1,9 +1,9 @@
-# Functions: inputs of rules that hang on config.yaml, and what is refused before anything runs.
+# Functions: inputs of rules that depend on config.yaml, and checks before anything runs.
 from bitnet.export.formats import FOLDERS, GGUF, check_format, formats_of
 
 
 def text_files(wildcards):
-    """Files that a corpus of files is read from."""
+    """Input files of a corpus whose source is files."""
     source = json.loads(text_source(wildcards))
     patterns = [*source.get("train", []), *source.get("validation", [])]
     if source["source"] != "files":
@@ -26,7 +26,7 @@ def tokenizer_settings(wildcards):
 
 
 def tokenizer_origin(wildcards):
-    """What a tokenizer is trained on or taken from; nothing where an installed package has it."""
+    """File that a tokenizer is trained on or copied from; none if a package contains it."""
     kind, _ = tokenizer_settings(wildcards)
     if kind in TRAINED:
         return f"data/{wildcards.corpus}/text.json"
@@ -39,7 +39,7 @@ def tokenizer_origin(wildcards):
 
 
 def pilot(wildcards):
-    """The pilot that must say go before a study is trained; its figures are verified first."""
+    """The pilot that must decide "go" before a study is trained, after its budget is checked."""
     study = study_of(wildcards)
     name = study.settings.get("pilot")
     found = [f"results/{scope_of(name, study.corpus)}pilot.json"] if name else []
@@ -49,7 +49,7 @@ def pilot(wildcards):
 
 
 def verify(study, run, pilot=None):
-    """Print what a study comes to, once; end in one line where a figure does not add up."""
+    """Print the budget of a study, once; exit with one line if it exceeds `expect`."""
     shards = Path(f"data/{study.corpus}/{study.tokenizer}/shards.json")
     tokens = refused(read_json, shards)["train"]["tokens"] if shards.exists() else None
     corpus = budget.Corpus(config["corpora"][study.corpus], tokens)
@@ -70,7 +70,7 @@ def model_of(wildcards):
 
 
 def trained_inputs(wildcards):
-    """A run's weights and what they were trained on."""
+    """A run's weights, with the manifest and tokenizer of its data."""
     data = manifest(wildcards)
     return {
         "weights": f"models/{wildcards.scope}{wildcards.run}.safetensors",
@@ -80,14 +80,14 @@ def trained_inputs(wildcards):
 
 
 def export_inputs(wildcards):
-    """What an export is made from; a format that the model does not have ends the pipeline."""
+    """Inputs of an export; a format that cannot hold the model ends the pipeline."""
     refused(check_format, model_of(wildcards), wildcards.kind)
     table = f"results/{wildcards.scope}{wildcards.run}.csv"
     return {**trained_inputs(wildcards), "table": table, "record": str(records.record_of(table))}
 
 
 def runtime_inputs(wildcards):
-    """A run in the forms that are compared: the packed GGUF file where it has one."""
+    """A run in the compared formats, with the packed GGUF file if it has one."""
     kinds = formats_of(model_of(wildcards))
     found = {kind: exported(wildcards, kind) for kind in FOLDERS if kind in kinds}
     for kind in ("f16", "tq2_0"):

@@ -1,4 +1,4 @@
-# Functions: params and resources of rules, each a string or a number that Snakemake compares.
+# Functions: params and resources of rules, each a string or number that Snakemake can compare.
 
 
 def text_source(wildcards):
@@ -14,7 +14,7 @@ def code_of(script):
 
 
 def code_by_source(script):
-    """A function that gives the fingerprint of a script for the text of a corpus or a study."""
+    """Function of wildcards: fingerprint of a script for the text of a corpus or a study."""
 
     def of(wildcards):
         corpus = wildcards.get("corpus") or study_of(wildcards).corpus
@@ -24,19 +24,19 @@ def code_by_source(script):
 
 
 def text_parts(wildcards):
-    """Files of a corpus's training text at most: so many can be encoded at once."""
+    """Most files of a corpus's training text, which is how many can be encoded at once."""
     source = json.loads(text_source(wildcards))
     return -(-source["train_bytes"] // source.get("part_bytes", parts.PART_BYTES))
 
 
 def tokenizer_flag(wildcards):
-    """How the script is told what that is."""
+    """Flag of the script `tokenizer` that selects the kind of tokenizer."""
     flags = {"bpe": "--text", "characters": "--characters", "mistral": "--mistral"}
     return flags.get(tokenizer_settings(wildcards)[0], "--model")
 
 
 def tokenizer_size(wildcards):
-    """Pieces of a tokenizer."""
+    """Number of pieces of a tokenizer."""
     return tokenizer_settings(wildcards)[1]
 
 
@@ -47,12 +47,12 @@ def recipe(wildcards):
 
 
 def variant(wildcards):
-    """What a run's name says beside size, decay, optimizer, weights and learning rate."""
+    """A run's variant: the parts of its name without a column of their own."""
     return refused(run_names.variant_of, wildcards.run, study_of(wildcards).axis_defaults())
 
 
 def setting(key):
-    """A function that gives a study's setting."""
+    """Function of wildcards: a setting of a study."""
 
     def of(wildcards):
         return study_of(wildcards).settings[key]
@@ -61,7 +61,7 @@ def setting(key):
 
 
 def of_processes(key):
-    """A function that gives a setting of one process times the processes of a training."""
+    """Function of wildcards: a setting per process times the processes of a training."""
 
     def of(wildcards):
         settings = study_of(wildcards).settings
@@ -71,42 +71,42 @@ def of_processes(key):
 
 
 def launcher(wildcards):
-    """What a training's module is started with."""
+    """Command that starts the module of a training: python or torchrun."""
     processes = study_of(wildcards).settings["processes"]
     many = f"torchrun --standalone --nproc-per-node {processes} -m --"
     return many if processes > 1 else "python -m"
 
 
 def watch(wildcards):
-    """Flags of what watches a training."""
+    """Flags of a training for anomaly limits and TensorBoard."""
     settings = study_of(wildcards).settings
     limits = f"--anomalies {shlex.quote(canonical(settings['anomalies']))}"
     return f"{limits} --tensorboard" if settings["tensorboard"] else limits
 
 
 def overridden(wildcards):
-    """The flag that trains a study whatever its pilot says, where the command line names it."""
+    """The flag that trains a study against its pilot's decision, if the config names the study."""
     named = config.get("override_pilot") == study_of(wildcards).name
     return "--override-pilot" if named else ""
 
 
 def limits(wildcards):
-    """Limits of the rules that a training is watched by."""
+    """Limits of the anomaly rules of a study as canonical JSON."""
     return canonical(study_of(wildcards).settings["anomalies"])
 
 
 def question(wildcards):
-    """What a study's verdict compares."""
+    """A study's question as canonical JSON."""
     return refused(study_of(wildcards).question).to_json()
 
 
 def study_title(wildcards):
-    """A study's name, with its corpus where that was chosen."""
+    """A study's name, with its corpus if another one was chosen."""
     return Path(wildcards.scope).name or config["main_study"]
 
 
 def figure_title(wildcards):
-    """What stands above a figure."""
+    """Title of a figure."""
     return config["figures"]["title"] or study_title(wildcards)
 
 
@@ -116,11 +116,11 @@ def study_source(wildcards):
 
 
 def ledger_param(wildcards):
-    """The studies of a ledger as one string that a rule can be judged by."""
+    """The studies of a ledger as canonical JSON."""
     return canonical(ledger_studies(wildcards))
 
 
 def runtime_flags(wildcards, input):
-    """The same as flags."""
+    """The inputs of `compare_runtimes` as flags."""
     given = {key: path for key, path in input.items() if key != "tokenizer"}
     return " ".join(f"--{key} {shlex.quote(str(path))}" for key, path in given.items())

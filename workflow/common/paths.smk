@@ -1,4 +1,4 @@
-# Functions: where the files of a study lie.
+# Functions: paths of the files of a study.
 
 
 def scope_of(name, corpus=None):
@@ -15,7 +15,7 @@ def study_of(wildcards):
 
 
 def study_data(name):
-    """Files without which nothing of a study needs a network: its data, ready to be trained on."""
+    """Data files of a study; once they exist, nothing of it needs a network."""
     study = refused(Study.of, config, name, config.get("corpus"))
     encoded = f"data/{study.corpus}/{study.tokenizer}"
     return [f"{encoded}/{kind}{study.sequence_length}.json" for kind in ("manifest", "references")]
@@ -28,24 +28,24 @@ def manifest(wildcards):
 
 
 def references(wildcards):
-    """What count models reach on a study's data."""
+    """References of a study's data: losses of count models and the best possible loss."""
     return manifest(wildcards).replace("manifest", "references")
 
 
 def study_text(wildcards):
-    """What describes the text of a study."""
+    """Description of the text of a study."""
     return f"data/{study_of(wildcards).corpus}/text.json"
 
 
 def study_tokenizer(wildcards):
-    """Tokenizer of a study, and what describes it."""
+    """Tokenizer of a study, and its description."""
     study = study_of(wildcards)
     model = f"data/{study.corpus}/{study.tokenizer}/tokenizer.model"
     return [model, f"{model}.json"]
 
 
 def trunk_state(wildcards):
-    """What a run branches from."""
+    """State of the trunk that a run branches from."""
     trunk = refused(study_of(wildcards).trunk, wildcards.run)
     return f"models/{wildcards.scope}{trunk}.trunk.safetensors"
 
@@ -56,13 +56,13 @@ def trunk_weights(wildcards):
 
 
 def first_trunk(wildcards):
-    """What the trunk of a pilot's first run was observed to do."""
+    """Observations of the trunk of a pilot's first run."""
     study = study_of(wildcards)
     return f"models/{wildcards.scope}{study.trunk(study.runs()[0])}.observations.safetensors"
 
 
 def of_runs(suffix):
-    """A function that gives a file of every run of a study."""
+    """Function of wildcards: a file of every run of a study."""
 
     def of(wildcards):
         return [f"models/{wildcards.scope}{run}.{suffix}" for run in study_of(wildcards).runs()]
@@ -71,7 +71,7 @@ def of_runs(suffix):
 
 
 def tables_of(name, corpus=None):
-    """Tables of every run of a study, on another corpus if asked."""
+    """Tables of every run of a study, on another corpus if one is given."""
     scope = scope_of(name, corpus)
     return [f"results/{scope}{run}.csv" for run in Study.of(config, name, corpus).runs()]
 
@@ -93,7 +93,7 @@ def figures(scope, names):
 
 
 def figure_sets():
-    """Figures that studies have together: a name, theirs, and the studies' scopes as a pattern."""
+    """Sets of figures: a name, the figures, and the scopes with that set as a pattern."""
     found = {}
     for name in config["studies"]:
         names = tuple(Study.of(config, name).figures())
@@ -110,7 +110,7 @@ def experiment_figures(kind, scope="{scope}"):
 
 
 def experiment_results(scope, kind):
-    """Files that say how an experiment went: a report, its numbers, its figure."""
+    """Files of an experiment's report: Markdown, numbers, figure."""
     if kind == "pilot":
         return [f"results/{scope}pilot.{suffix}" for suffix in ("json", "md")]
     lists = [f"results/{scope}{kind}.{suffix}" for suffix in ("md", "csv", "provenance.json")]
@@ -118,14 +118,14 @@ def experiment_results(scope, kind):
 
 
 def experiment_scopes(kind):
-    """Scopes of the studies that put their models to an experiment, as a pattern."""
+    """Scopes of the studies with an experiment, as a pattern."""
     names = [name for name, study in config["studies"].items() if study.get("experiment") == kind]
     scopes = [scope_of(name) for name in names]
     return "|".join([*scopes, *(rf"{name}@[a-z][a-z0-9_]*/" for name in names)]) or "(?!)"
 
 
 def study_results(name, corpus=None):
-    """Files that answer a study's question."""
+    """Files with the answer to a study's question."""
     corpus = corpus or config.get("corpus")
     scope = scope_of(name, corpus)
     study = Study.of(config, name, corpus)
@@ -137,13 +137,13 @@ def study_results(name, corpus=None):
 
 
 def sanity_results(size):
-    """Files that say what both experiments come to."""
+    """Files of the decision from both sanity experiments."""
     suffixes = ["md", "csv", *config["figures"]["formats"]]
     return [f"results/sanity/{size}.{suffix}" for suffix in suffixes]
 
 
 def sanity_input(experiment):
-    """A function that gives the report of one experiment of a size."""
+    """Function of wildcards: the report of one experiment of a size."""
 
     def of(wildcards):
         study = config["sanity"][wildcards.sanity][experiment]
@@ -169,7 +169,7 @@ def packable_run():
 
 
 def chosen_ledger():
-    """The ledger of claims that this machine can decide."""
+    """Files of the ledger of claims that this machine can decide."""
     return "full" if has_cuda() else "quick"
 
 
@@ -191,12 +191,12 @@ def ledger_tables(wildcards):
 
 
 def ledger_records(wildcards):
-    """Their records."""
+    """Records of all tables of a ledger."""
     return [str(records.record_of(table)) for table in ledger_tables(wildcards)]
 
 
 def ledger_verdicts(wildcards):
-    """Verdicts of the same studies, which a ledger refers to."""
+    """Verdicts of the studies of a ledger, to which it refers."""
     folders = {os.path.dirname(table): None for table in ledger_tables(wildcards)}
     return [f"{folder}/verdict.md" for folder in folders]
 

@@ -1,4 +1,4 @@
-# Functions: how a result was made, and whether one that is there may stay.
+# Functions: the lineage of results, and whether an existing result may stay.
 from snakemake.io import IOFile
 
 from workflow.lock import hold
@@ -9,7 +9,7 @@ if workflow.is_main_process:
 
 
 def lineage_of(wildcards):
-    """What a run's table is made from, a part a step."""
+    """Lineage of a run's table: inputs and code by step."""
     study = study_of(wildcards)
     settings, source = study.settings, config["corpora"][study.corpus]
     return {
@@ -28,17 +28,17 @@ def lineage_of(wildcards):
 
 
 def lineage(wildcards):
-    """The same as one string that a rule can be judged by."""
+    """Lineage of a run's table as canonical JSON."""
     return canonical(lineage_of(wildcards))
 
 
 def remembered(path):
-    """Whether Snakemake knows how a file was made, and so compares params itself."""
+    """Whether Snakemake knows how a file was made and so compares its params."""
     return workflow.persistence.metadata(IOFile(path)) is not None
 
 
 def recognise(record, expected, outputs):
-    """Whether Snakemake forgot these outputs and they may stay; what is stale is forced."""
+    """Whether outputs unknown to Snakemake may stay; forces the stale ones to be made again."""
     *_, own = outputs.values()
     if not workflow.is_main_process:
         return False
@@ -49,7 +49,7 @@ def recognise(record, expected, outputs):
 
 
 def run_inputs(wildcards):
-    """What a run's table is made from; nothing where a committed one is there to stay.
+    """Inputs of a run's table; none if a committed table may stay.
 
     Data and models of that one are not needed then, and are not made.
     """
@@ -75,26 +75,26 @@ def run_inputs(wildcards):
 
 
 def recognise_verdict(wildcards):
-    """Look at a verdict and its record."""
+    """Recognise a committed verdict by its record."""
     outputs = [f"results/{wildcards.scope}verdict.{kind}" for kind in ("csv", "md")]
     return recognise_study(wildcards, "verdict", judged_by(wildcards, "verdict"), outputs)
 
 
 def recognise_report(wildcards):
-    """Look at a report and its record."""
+    """Recognise a committed report by its record."""
     outputs = [f"results/{wildcards.scope}report.html"]
     return recognise_study(wildcards, "report", judged_by(wildcards, "report"), outputs)
 
 
 def recognise_results_template(wildcards):
-    """Look at a filled-in results template and its record."""
+    """Recognise a committed results template by its record."""
     part = "results_template"
     outputs = [f"results/{wildcards.scope}{part}.md"]
     return recognise_study(wildcards, part, judged_by(wildcards, part), outputs)
 
 
 def judged_by(wildcards, script):
-    """What a study's tables are judged by, and by which code."""
+    """Question, thresholds, title and code of a script on a study's tables."""
     return {
         "question": study_of(wildcards).question().to_dict(),
         "thresholds": config["verdict"],
@@ -104,7 +104,7 @@ def judged_by(wildcards, script):
 
 
 def recognise_figures(wildcards):
-    """Look at a study's figures and their record."""
+    """Recognise a study's committed figures by their record."""
     made = {
         "question": study_of(wildcards).question().to_dict(),
         "thresholds": config["verdict"],
@@ -117,7 +117,7 @@ def recognise_figures(wildcards):
 
 
 def recognise_ledger(wildcards):
-    """Look at a ledger of claims and its record."""
+    """Recognise a committed ledger of claims by its record."""
     stem = f"results/claims/{wildcards.ledger}"
     outputs = [f"{stem}.csv", f"{stem}.md", f"{stem}.provenance.json"]
     made = {
@@ -131,7 +131,7 @@ def recognise_ledger(wildcards):
 
 
 def recognise_study(wildcards, part, made, outputs):
-    """Look at what is made of all tables of a study."""
+    """Recognise committed outputs that are made from all tables of a study."""
     record = f"results/{wildcards.scope}{part}.provenance.json"
     outputs = [*outputs, record]
     if recognise(record, {part: made}, {part: outputs}):
@@ -140,7 +140,7 @@ def recognise_study(wildcards, part, made, outputs):
 
 
 def recognise_provenance(wildcards):
-    """The list is made from records alone: only its date may mislead."""
+    """Recognise a committed list of provenance; made from records alone, only its date counts."""
     scope = wildcards.scope
     listing = f"results/{scope}provenance.json"
     if workflow.is_main_process and not remembered(listing):

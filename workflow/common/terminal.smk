@@ -1,15 +1,15 @@
-# What the terminal says before and after: how much there is to train, and the answer.
+# Functions: messages on the terminal, the amount of training before and the answer after.
 
 
 def announce(workflow):
-    """How many trainings there are to do, and about how long they take."""
+    """Message on the number of trainings and their expected time."""
     jobs = [
         job
         for job in workflow.dag.needrun_jobs()
         if job.rule.name in ("train_trunk", "train_branch")
     ]
     slots = [job.resources.get("gpu", 0) for job in jobs]
-    cluster = workflow.non_local_exec  # where this machine's cores and GPUs say nothing
+    cluster = workflow.non_local_exec  # whose jobs do not use this machine
     gpu = any(slots) if cluster else has_cuda()
     at_once = max(1, workflow.resource_settings.nodes if cluster else workflow.cores)
     limits = workflow.global_resources  # a mapping of objects, whose get() takes no default
@@ -21,7 +21,7 @@ def announce(workflow):
 
 
 def answer(workflow):
-    """The verdicts that were asked for, and the files to open."""
+    """Message with the verdicts that were built, and the files to open."""
     lines, targets = [], []
     for job in workflow.dag.jobs:
         if job.rule.name == "verdict":

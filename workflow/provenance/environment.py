@@ -1,4 +1,4 @@
-"""Versions and commit that a result was made with, to be recorded beside it."""
+"""Environment of a result: versions of Python and packages, system and commit."""
 
 import platform
 import subprocess
@@ -9,7 +9,7 @@ RECORDED = ("torch", "numpy", "sentencepiece", "safetensors", "snakemake")
 
 
 def environment() -> dict[str, str]:
-    """Versions and commit, to be recorded beside a result."""
+    """Versions by package, `python`, `system` and, inside a git clone, `commit`."""
     found = {"python": platform.python_version(), "system": platform.system()}
     for package in RECORDED:
         try:

@@ -1,10 +1,9 @@
-"""Fingerprint of the code that makes a result.
+"""Fingerprints of the code that makes a result, computed from syntax trees.
 
-The fingerprint of a script covers what it does and what every project module that it imports does,
-over syntax trees. These do not count, because they change no number: comments, docstrings and
-positions; help texts, log lines, printed lines and the words of errors; the names and places of
-modules; and the modules in UNFOLLOWED. Data files that a module names in a string and that lie
-beside it count by their bytes.
+The fingerprint of a script covers its code and that of every project module it imports. These do
+not count, because they change no number: comments, docstrings and positions; help texts, log lines,
+printed lines and the words of errors; the names and places of modules; and the modules in
+UNFOLLOWED. Data files that a module names in a string and that lie beside it count by their bytes.
 """
 
 import ast
@@ -70,7 +69,7 @@ class _Code:
         self.pending: list[str] = []
 
     def fingerprint(self, module: str) -> str:
-        """Digest of a module and of all it imports."""
+        """Digest of a module and of everything that it imports."""
         if module not in self.known:
             if module in self.pending:
                 circle = " -> ".join([*self.pending[self.pending.index(module) :], module])
@@ -92,7 +91,7 @@ class _Code:
             digest = self.fingerprint(target)
             imported.append((name, alias if name else None, digest))
             if name is None and alias:
-                modules[alias] = digest  # code that says `alias.x` means that module's x
+                modules[alias] = digest  # `alias.x` in the code is that module's x
             around = [name for name in _packages(self.root, target) if name not in self.pending]
             imported += [(None, None, self.fingerprint(name)) for name in around]
         return _hash(
@@ -109,7 +108,7 @@ def _hash(*parts: object) -> str:
 
 
 def module_path(root: Path, name: str) -> Path:
-    """File of a project module."""
+    """Path of a project module's file; ValueError in one line if there is none."""
     path = root.joinpath(*name.split("."))
     for candidate in (path.with_suffix(".py"), path / "__init__.py"):
         if candidate.is_file():
@@ -174,7 +173,7 @@ def _packages(root: Path, name: str) -> Iterator[str]:
 
 
 def _data(tree: ast.AST, folder: Path) -> list[str]:
-    """Digests of the data files beside a module that its strings name."""
+    """Digests of the data files in a module's folder that its strings name."""
     strings = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
     names = {name for name in strings if isinstance(name, str) and name.endswith(DATA)}
     files = [folder / name for name in names if "/" not in name and (folder / name).is_file()]
@@ -182,7 +181,7 @@ def _data(tree: ast.AST, folder: Path) -> list[str]:
 
 
 def _canonical(node: object, modules: Mapping[str, str] | None = None) -> str:
-    """What code does, as text that is the same under every version of Python.
+    """Code as text that is the same under every version of Python.
 
     modules: fingerprint of each name that is a project module, which stands in for the name.
     (`ast.dump` would not do: versions add empty fields and leave empty fields out.)
@@ -192,7 +191,7 @@ def _canonical(node: object, modules: Mapping[str, str] | None = None) -> str:
         return f"JoinedStr({_canonical(parts, modules)})"
     if isinstance(node, ast.Name) and node.id in (modules or {}):
         return f"Module({modules[node.id]})"
-    if isinstance(node, ast.Raise):  # what is raised, not what it says
+    if isinstance(node, ast.Raise):  # the type of the error, not its words
         raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
         return f"Raise({_canonical(raised, modules)})"
     if isinstance(node, ast.AST):

@@ -1,7 +1,7 @@
-"""Recognition of committed results: may they stay where Snakemake has forgotten them?
+"""Recognition of committed results: whether a result may stay, decided from its record.
 
-A fresh clone holds committed results but no `.snakemake/`: Snakemake then judges by dates alone,
-and a clone's dates mean nothing. Records say what each result was made from and by which code.
+A fresh clone has committed results but no `.snakemake/`. Snakemake would then compare dates only,
+and the dates in a clone mean nothing. Records state from what and by which code a result was made.
 """
 
 import os
@@ -21,12 +21,12 @@ def stale_outputs(
     outputs: Mapping[str, list[str]],
     remembered: Callable[[str], bool],
 ) -> list[str]:
-    """Outputs to be made again although they exist.
+    """Existing outputs that must be made again; the reason is printed once.
 
-    record: that of a result. expected: the lineage it would get now, a part a step. outputs: for
-    each part the files that its step writes, the result's own part last. remembered: whether
-    Snakemake knows how a file was made, and so compares the lineage itself. What was changed by
-    hand or by a fault is always made again. Says why, once.
+    record: path of a result's record. expected: the lineage that the result would get now, by step.
+    outputs: for each step the files that it writes, the result's own step last. remembered: whether
+    Snakemake knows how a file was made and so compares the lineage itself. A file that was changed
+    by hand or by a fault is always made again.
     """
     *_, own = outputs.values()
     if not record.exists():
@@ -52,7 +52,7 @@ def stale_outputs(
 
 
 def bring_in_order(outputs: Iterable[str], inputs: Iterable[str]) -> None:
-    """Date outputs that are older than their inputs like the newest of these."""
+    """Set the date of outputs that are older than their newest input to that input's."""
     dates = [Path(path).stat().st_mtime_ns for path in inputs if Path(path).exists()]
     for path in map(Path, outputs):
         if dates and path.exists() and path.stat().st_mtime_ns < max(dates):
@@ -60,7 +60,7 @@ def bring_in_order(outputs: Iterable[str], inputs: Iterable[str]) -> None:
 
 
 def say(line: str) -> None:
-    """Tell once, however many results it concerns."""
+    """Print a line to the standard error, once per process."""
     if line not in _said:
         _said.add(line)
         print(line, file=sys.stderr)

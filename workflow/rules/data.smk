@@ -1,6 +1,6 @@
-# text -> tokenizer -> shards -> manifest -> references: one folder a corpus, one below it a tokenizer.
-# Text and shards lie in files of bounded size beside the JSON that describes them. Snakemake is not
-# told of those: it would delete the whole ones of an interrupted job.
+# text -> tokenizer -> shards -> manifest -> references: a folder per corpus and, in it, per tokenizer
+# Text and shards are files of bounded size in the folder of the JSON that describes them. They are
+# no outputs, because Snakemake would delete the finished ones of an interrupted job.
 
 
 rule data:

@@ -1,4 +1,4 @@
-# a trained model -> what it answers or writes -> the report of an experiment, pass or fail
+# a trained model -> its answers or texts -> the report of an experiment, pass or fail
 
 
 rule answers:

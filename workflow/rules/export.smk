@@ -1,4 +1,4 @@
-# weights of a run -> what other software runs, and how the two compare
+# weights of a run -> exports for other software -> comparison of runtimes
 
 
 rule export_folder:

@@ -44,7 +44,7 @@ rule verdict:
         " --csv {output.csv} --markdown {output.markdown} --code {params.code} --log {log}"
 
 
-# A rule a set of figures: what a rule writes cannot hang on the study that a wildcard names.
+# One rule per set of figures, because the outputs of a rule cannot depend on a wildcard.
 for _rule, _names, _scopes in figure_sets():
 
     rule:

@@ -1,4 +1,4 @@
-# trunk (stage 1, once a seed) -> branch (stage 2, once a weight decay): the rest of a run
+# trunk (stage 1, once per seed) -> branch (stage 2, once per weight decay): the rest of a run
 
 
 rule train_trunk:
@@ -14,7 +14,8 @@ rule train_trunk:
     benchmark:
         "logs/{scope}{trunk}.train.tsv"
     threads: of_processes("threads")
-    # Resources, not params: a job whose params change runs again, and none of these changes weights.
+    # These are resources, not params, because Snakemake reruns a job whose params change, and none
+    # of these affects the weights.
     resources:
         gpu=of_processes("gpu"),
         launcher=launcher,
@@ -48,7 +49,8 @@ rule train_branch:
     benchmark:
         "logs/{scope}{run}.train.tsv"
     threads: of_processes("threads")
-    # Resources, not params: a job whose params change runs again, and none of these changes weights.
+    # These are resources, not params, because Snakemake reruns a job whose params change, and none
+    # of these affects the weights.
     resources:
         gpu=of_processes("gpu"),
         launcher=launcher,

@@ -1,4 +1,4 @@
-"""Helpers of the sanity experiments' reports: flags, runs in, figure and record out."""
+"""Common parts of the experiments' report scripts: flags, reading runs, figures, records."""
 
 import argparse
 import re
@@ -19,7 +19,7 @@ Measured = TypeVar("Measured", bound=MeasuredRun)
 
 
 def report_flags(doc: str | None) -> argparse.ArgumentParser:
-    """Flags of a report's script."""
+    """Parser with the flags of a report script; doc: the script's docstring."""
     parser = flags(doc)
     parser.add_argument("--inputs", nargs="+", required=True, help="what each run came to, JSON")
     parser.add_argument("--title", required=True, help="name of the study")
@@ -30,7 +30,7 @@ def report_flags(doc: str | None) -> argparse.ArgumentParser:
 
 
 def read_runs(paths: Sequence[str], kind: type[Measured]) -> dict[str, Measured]:
-    """Measured runs by name, ternary ones first; ValueError where they are of other data.
+    """Measured runs by name, ternary ones first; ValueError where their data differ.
 
     kind: `Answers` or `Samples`.
     """
@@ -46,7 +46,7 @@ def read_runs(paths: Sequence[str], kind: type[Measured]) -> dict[str, Measured]
 
 
 def save_figure(figure: Figure, paths: Sequence[str]) -> None:
-    """Write a figure in each of the formats that the file names end in."""
+    """Write a figure to each path, in the format of its suffix."""
     for path in paths:
         with whole_file(path) as beside:
             save(figure, beside, Path(path).suffix[1:])
@@ -55,7 +55,7 @@ def save_figure(figure: Figure, paths: Sequence[str]) -> None:
 def seal(
     args: argparse.Namespace, part: str, outcome: Mapping, runs: Mapping[str, Measured], code: str
 ) -> None:
-    """Write the record of a report: its outcome, its runs and their latent weights."""
+    """Write the record of a report: outcome, runs, and histograms of their latent weights."""
     made = {
         name: {"recipe": run.to_dict()["recipe"], "code": run.code, **run.trained}
         for name, run in runs.items()

@@ -1,4 +1,4 @@
-"""Helpers of the reports on long trainings: flags, and the trainings they read."""
+"""Common parts of the report scripts on long trainings: flags, reading trainings."""
 
 import argparse
 import json
@@ -12,7 +12,7 @@ from workflow.scripts._cli import flags
 
 
 def trained_flags(doc: str | None) -> argparse.ArgumentParser:
-    """Flags of a report on trainings."""
+    """Parser with the flags of a report on trainings; doc: the script's docstring."""
     parser = flags(doc)
     parser.add_argument("--observations", nargs="+", required=True, help="one file a training")
     parser.add_argument("--manifest", required=True, help="manifest they were trained on")
@@ -25,7 +25,7 @@ def trained_flags(doc: str | None) -> argparse.ArgumentParser:
 
 
 def read_trained(args: argparse.Namespace) -> list[Trained]:
-    """The trainings; ValueError where one is of other data."""
+    """The trainings that the arguments name; ValueError where one has other data."""
     manifest, references = read_json(args.manifest), read_json(args.references)
     limits, found = Limits(**json.loads(args.anomalies)), []
     for path in args.observations:

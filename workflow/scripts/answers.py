@@ -1,4 +1,4 @@
-"""Answers of a trained model to held-out arithmetic, and its losses on answers in training.
+"""Answers of a trained model to held-out arithmetic, and its losses on answers over training.
 
     python -m workflow.scripts.answers --weights models/arithmetic/h256_wd0.safetensors \\
         --observations models/arithmetic/h256_wd0.observations.safetensors \\
@@ -68,9 +68,9 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def losses(seen: dict, manifest: dict, tokenizer) -> dict:
-    """Mean loss at each evaluation, nats a token, on all tokens and on those of answers."""
+    """Mean losses at each evaluation, nats per token, on all tokens and on those of answers."""
     length, model = manifest["probe"]["length"], tokenizer.model
-    whole = len(seen["inputs"]) // length * length  # the last window may be cut short
+    whole = len(seen["inputs"]) // length * length  # the last window may be incomplete
     inputs, targets = (seen[key][:whole].reshape(-1, length) for key in ("inputs", "targets"))
     windows = np.concatenate([inputs, targets[:, -1:]], axis=1)
     inside = answer_positions(windows, model.piece_to_id(EQUALS), model.eos_id()).ravel()

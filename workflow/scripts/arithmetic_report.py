@@ -1,9 +1,9 @@
-"""Write the report on the arithmetic experiment.
+"""Write the report on the arithmetic experiment: pass or fail, exact answers, losses.
 
     python -m workflow.scripts.arithmetic_report --inputs models/arithmetic/*.answers.json \\
         --title arithmetic --markdown arithmetic.md --csv arithmetic.csv --figures arithmetic.svg
 
-writes arithmetic.provenance.json beside the output: the outcome, and what it was made from.
+writes arithmetic.provenance.json beside the output, with the outcome and provenance.
 """
 
 from bitnet.common.files import write_text

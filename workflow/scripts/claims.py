@@ -1,4 +1,4 @@
-"""Decide the claims of the original reports on the runs of some studies.
+"""Decide the claims of the original reports on the runs of studies.
 
     python -m workflow.scripts.claims --csv claims.csv --markdown claims.md --studies \\
         '{"quick": {"tables": ["results/quick/h64_wd0.csv", "..."], "question": {"...": "..."}}}'
@@ -22,7 +22,7 @@ from workflow.scripts._tables import read_tables
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write the ledger as a table and as text."""
+    """Write the ledger as CSV and as Markdown."""
     parser = flags(__doc__)
     parser.add_argument("--studies", required=True, help="tables and question by name, as JSON")
     parser.add_argument("--thresholds", default="{}", help="a verdict block, as JSON")

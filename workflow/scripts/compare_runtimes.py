@@ -5,8 +5,8 @@
         --bitlinear $here/bitlinear --dense $here/dense --gguf $here/h256_wd0-tq2_0.gguf \\
         --manifest data/stories/bpe2048/manifest64.json --csv runtimes.csv --markdown runtimes.md
 
-Each runs in a process of its own, on one thread. One that is not installed is left out, with a
-line that says so; after its installation ask for it again with snakemake --forcerun.
+Each runs in its own process, on one thread. A runtime that is not installed is left out, with a
+note; after installing it, run this again with snakemake --forcerun.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from workflow.provenance.environment import environment
 from workflow.provenance.records import record_of, write_record
 from workflow.scripts._cli import ROOT, code_of, flags, log, parsed, run
 
-# Flag of a form: the runtime, and the package that it needs.
+# Flag of a form: runtime, and the package that it needs.
 FORMS = {
     "weights": ("here, torch", "torch"),
     "bitlinear": ("transformers", "transformers"),
@@ -37,12 +37,12 @@ FORMS = {
     "gguf": ("llama.cpp", "llama-cpp-python"),
 }
 EXTRAS = {"transformers": "export", "llama-cpp-python": "llamacpp"}
-# One thread; transformers runs its quantisers as they stand, uncompiled; nothing from the network.
+# One thread, transformers' quantisers uncompiled, no network.
 QUIET = {"OMP_NUM_THREADS": "1", "TORCHDYNAMO_DISABLE": "1", "HF_HUB_OFFLINE": "1"}
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write the table; with --one measure one form."""
+    """Write the table or, with --one, measure one form."""
     parser = flags(__doc__)
     parser.add_argument("--weights", required=True, help=".safetensors of a run")
     parser.add_argument("--bitlinear", help="packed folder")
@@ -102,12 +102,12 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def file_bytes(path: Path) -> int:
-    """Size of a form's weights: a folder's without its tokenizer and card."""
+    """Bytes of a form's weights, without the tokenizer and card of a folder."""
     return (path / "model.safetensors" if path.is_dir() else path).stat().st_size
 
 
 def in_a_process_of_its_own(args: argparse.Namespace, form: str) -> tuple[dict, dict]:
-    """What `measure` finds; ValueError in one line where the process fails."""
+    """Arrays and metadata that `measure` writes; ValueError in one line if its process fails."""
     with tempfile.TemporaryDirectory() as folder:
         result = f"{folder}/result.safetensors"
         inputs = [f"--{key}={getattr(args, key)}" for key in ("weights", "manifest", form)]
@@ -126,7 +126,7 @@ def in_a_process_of_its_own(args: argparse.Namespace, form: str) -> tuple[dict, 
 
 
 def measure(args: argparse.Namespace) -> None:
-    """Measure one form in this process."""
+    """Measure one form in this process and write the result to args.result."""
     known = read_json(args.manifest)
     placed = known["probe"]
     tokens = open_shard(Path(args.manifest).parent, known["validation"], known["vocab_size"])
@@ -156,7 +156,7 @@ def measure(args: argparse.Namespace) -> None:
 
 
 def memory() -> int:
-    """The most memory that this process has held so far, bytes."""
+    """Peak resident memory of this process so far, bytes."""
     import resource
 
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

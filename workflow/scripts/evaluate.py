@@ -1,10 +1,10 @@
-"""Compute the metrics of a run from the observations of its training.
+"""Compute the metrics of a run from the observations that its training recorded.
 
     python -m workflow.scripts.evaluate --observations models/h64_wd0.observations.safetensors \\
         --manifest data/stories/bpe2048/manifest64.json \\
         --references data/stories/bpe2048/references64.json --output h64_wd0.csv
 
-writes h64_wd0.provenance.json beside the output: what produced it.
+writes h64_wd0.provenance.json beside the output.
 """
 
 import json
@@ -22,7 +22,7 @@ MEASURED += ("peak_memory_mib", "processes")
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write one row an evaluation."""
+    """Write a CSV with one row per evaluation."""
     parser = flags(__doc__)
     parser.add_argument("--observations", required=True, help="what training recorded")
     parser.add_argument("--manifest", required=True, help="manifest it was trained on")
@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def constants_of(recipe: dict) -> dict:
-    """What is the same in every row of a run."""
+    """Values that are the same in every row of a run, as `metrics.evaluate` takes them."""
     model, training = recipe["model"], recipe["training"]
     return {
         "optimizer": training["optimizer"],

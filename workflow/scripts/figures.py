@@ -3,8 +3,8 @@
     python -m workflow.scripts.figures --inputs results/quick/h64_*.csv --title quick \\
         --outputs figures/unique_predictions.svg figures/loss.svg figures/pdr.png
 
-A file's stem names the figure, its suffix the format. With --record, what produced them is written
-there.
+The stem of a file names the figure, its suffix the format. With --record, the record of the figures
+is written there.
 """
 
 import json
@@ -22,7 +22,7 @@ from workflow.scripts._tables import best_possible_loss, read_tables
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write each figure that is asked for."""
+    """Write each figure that --outputs names."""
     parser = flags(__doc__)
     parser.add_argument("--inputs", nargs="+", required=True, help="CSV files of runs")
     parser.add_argument(
@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _output(name: str) -> Path:
-    """The path, if its stem and suffix say what to draw."""
+    """An output path, whose stem and suffix must name a figure and a format."""
     path = Path(name)
     if path.stem not in FIGURES:
         raise ValueError(f"output {name}: the figures are {', '.join(FIGURES)}")

@@ -1,10 +1,10 @@
-"""Write text with a trained model, as it comes.
+"""Generate text with a trained model and print it while it is generated.
 
     python -m workflow.scripts.generate --model models/quick/h64_wd0_adamw.safetensors \\
         --prompt "Once upon a time" --temperature 0.8 --top-p 0.95 --seed 1
 
-Without --temperature it takes the likeliest token each time. The text goes to the standard output,
-the number of tokens a second to the standard error.
+Without --temperature the likeliest token is taken each time. The text goes to the standard output,
+the number of tokens per second to the standard error.
 """
 
 import argparse
@@ -26,11 +26,11 @@ from bitnet.model.checkpoint import load_trained
 from bitnet.training.device import claim
 from workflow.scripts._cli import flags, parsed, run
 
-UNFINISHED = "\ufffd"  # what a decoder writes for the first bytes of a character
+UNFINISHED = "\ufffd"  # a decoder returns it for an incomplete character
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Print the prompt and what follows it."""
+    """Print the prompt and its continuation."""
     args = parse(argv)
     sampling = Sampling(args.temperature, args.top_k, args.top_p, args.seed)
     if args.max_tokens < 1:
@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    """Flags."""
+    """Parsed command line."""
     parser = flags(__doc__)
     parser.add_argument("--model", required=True, help="weights of a run, .safetensors")
     parser.add_argument("--prompt", default="", help="text to go on from; empty: a new document")
@@ -79,7 +79,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def tokenizer_of(metadata: dict, args: argparse.Namespace) -> Tokenizer:
-    """The tokenizer of the data that a model was trained on, or the one that is named."""
+    """The tokenizer that --tokenizer names, else that of the model's training data."""
     if args.tokenizer:
         tokenizer = Tokenizer(args.tokenizer)
         expected = metadata["recipe"]["model"]["vocab_size"]
@@ -102,7 +102,7 @@ def tokenizer_of(metadata: dict, args: argparse.Namespace) -> Tokenizer:
 
 
 def encode(tokenizer: Tokenizer, prompt: str) -> list[int]:
-    """Ids of a text after the start of a document; ValueError for what no piece stands for."""
+    """Token ids of bos and a prompt; ValueError for characters without a piece."""
     ids = tokenizer.model.encode(prompt, add_bos=True)
     if tokenizer.model.unk_id() in ids:
         known = tokenizer.model.encode(sorted(set(prompt)))
@@ -112,7 +112,7 @@ def encode(tokenizer: Tokenizer, prompt: str) -> list[int]:
 
 
 def streamed(tokenizer: Tokenizer, prompt: list[int], tokens: Iterator[int]) -> Iterator[str]:
-    """The text that each token adds; bytes of a character are held back until it is whole."""
+    """The text that each token adds; an incomplete character is held back."""
     ids, shown = list(prompt), len(tokenizer.decode(prompt))
     for token in tokens:
         ids.append(token)

@@ -1,4 +1,4 @@
-"""Fix the identity of a tokenised data set and its probe.
+"""Write the manifest of a tokenised data set: its shards, its probe and their hash.
 
     python -m workflow.scripts.manifest --shards shards.json --tokenizer tokenizer.model \\
         --sequence-length 128 --output manifest128.json
@@ -13,7 +13,7 @@ from workflow.scripts._cli import code_of, flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write the manifest, beside the shards it describes."""
+    """Write the manifest to the folder of its shards."""
     parser = flags(__doc__)
     parser.add_argument("--shards", required=True, help="JSON file that describes the shards")
     parser.add_argument("--tokenizer", required=True, help="SentencePiece .model")

@@ -1,4 +1,4 @@
-"""Write the report on a pilot: go or no-go, with speed, memory and expected hours.
+"""Decide on a long training from its pilot: go or no-go, speed, memory and expected hours.
 
     python -m workflow.scripts.pilot_report --observations h768.observations.safetensors \\
         --manifest manifest1024.json --references references1024.json --tokenizer tokenizer.model \\
@@ -14,7 +14,7 @@ from workflow.scripts._trained import read_trained, trained_flags
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write the verdict as JSON and as a report."""
+    """Write the decision as JSON and as Markdown."""
     parser = trained_flags(__doc__)
     parser.add_argument("--output", required=True, help="JSON file to write")
     args = parsed(parser, argv)

@@ -1,4 +1,4 @@
-"""Write the report on pretrainings: losses beside count models, texts, anomalies.
+"""Write the report on pretrainings: losses, count models, sample texts, anomalies.
 
     python -m workflow.scripts.pretraining_report --title x --anomalies '{...}' \\
         --observations models/x/h768_wd0.observations.safetensors \\

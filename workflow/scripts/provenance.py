@@ -8,7 +8,7 @@ from workflow.scripts._cli import flags, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write one entry a file."""
+    """Write one entry per record."""
     parser = flags(__doc__)
     parser.add_argument("--inputs", nargs="+", required=True, help="records")
     parser.add_argument("--output", required=True, help="JSON file to write")
@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def brief(record: dict) -> dict:
-    """A record without what is long: a lineage by its code, a recipe by its hash."""
+    """A shortened record: the lineage by its code, recipes by their hash."""
     lineage = record["lineage"]
     entry = {"code": {part: made["code"] for part, made in lineage.items()}}
     if recipe := lineage.get("train", {}).get("recipe"):

@@ -1,9 +1,9 @@
-"""Losses to compare with: count models of the training shard at the probe, the best possible one.
+"""Compute reference losses: count models at the probe, and the best possible loss.
 
     python -m workflow.scripts.references --manifest manifest64.json --output references64.json \\
         --source '{"source": "stories", "seed": 0}'
 
-Only of built-in text, which --source names, the best possible loss is known.
+The best possible loss is known for the built-in corpora only, which --source names.
 """
 
 import json
@@ -15,7 +15,7 @@ from workflow.scripts._cli import code_of, flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write loss and diversity of unigram, bigram and trigram."""
+    """Write losses and diversity of unigram, bigram and trigram, and the best possible loss."""
     parser = flags(__doc__)
     parser.add_argument("--manifest", required=True, help="manifest beside its shards")
     parser.add_argument("--source", default="{}", help="a block of corpora, as JSON")

@@ -1,4 +1,4 @@
-"""Put a study's outcome into one HTML page that works offline.
+"""Write the HTML report of a study as one page that works offline.
 
     python -m workflow.scripts.report --inputs results/quick/h64_*.csv --question \\
         '{"treatment": 0, "control": 0.05, "headline": {"hidden_size": 64, "optimizer": "adam", \\
@@ -18,7 +18,7 @@ from workflow.scripts._tables import best_possible_loss, judging_flags, read_tab
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write the page."""
+    """Write the page and its record."""
     args = parsed(judging_flags(__doc__, "Report", outputs=["html"]), argv)
     rows, records = read_tables(args.inputs)
     rows = rows.assign(BestPossibleLoss=best_possible_loss(records))

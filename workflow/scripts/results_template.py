@@ -17,7 +17,7 @@ from workflow.scripts._tables import judging_flags, original, read_tables, seal
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write the template."""
+    """Write the filled-in template and its record."""
     flags = judging_flags(__doc__, "Results template", outputs=["markdown"])
     args = parsed(flags, argv)
     rows, records = read_tables(args.inputs)

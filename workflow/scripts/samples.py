@@ -1,4 +1,4 @@
-"""Sample stories from a trained model before training, at the switch and at its end.
+"""Sample stories from a model before training, at the switch and at the end; measure their quality.
 
     python -m workflow.scripts.samples --trunk models/tinystories/h512.safetensors \\
         --weights models/tinystories/h512_wd0.safetensors \\
@@ -6,7 +6,7 @@
         --manifest manifest128.json --references references128.json --tokenizer tokenizer.model \\
         --text text.json --output h512_wd0.samples.json
 
-With --source of the built-in stories, sentences are also parsed by their grammar.
+If --source is the built-in stories, sentences are also checked by their grammar.
 """
 
 import argparse
@@ -34,14 +34,14 @@ from bitnet.model.transformer import Transformer
 from bitnet.training.device import claim
 from workflow.scripts._cli import code_of, flags, log, parsed, run
 
-PROMPTS = ("Once upon a time", "One", "")  # "": from the start of a document
-STORIES, MOST_TOKENS = 100, 400  # drawn from each model, and of each story at most
-SHOWN = 5  # of them, kept word for word
+PROMPTS = ("Once upon a time", "One", "")  # "": the start of a document
+STORIES, MOST_TOKENS = 100, 400  # sampled per model, and the most tokens per story
+SHOWN = 5  # stories whose text is kept
 PARTS = {"untrained": None, "at the switch": "trunk", END: "weights"}
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write texts and their quality as JSON."""
+    """Write texts and their measured quality as JSON."""
     args = parse(argv)
     manifest, known = read_json(args.manifest), read_json(args.references)
     tokenizer = open_tokenizer(args.tokenizer)
@@ -89,7 +89,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    """Flags."""
+    """Parsed command line."""
     parser = flags(__doc__)
     parser.add_argument("--trunk", required=True, help="weights at the switch")
     parser.add_argument("--weights", required=True, help="weights of the run at its end")
@@ -105,7 +105,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def model_of(path: str | None, trained: dict) -> Transformer | None:
-    """A saved model, the one that training began with, or None for one that diverged."""
+    """The saved model of a path, the untrained one for None, or None if it diverged."""
     if path:
         return None if load_tensors(path)[1]["diverged"] else load_trained(path)[0]
     recipe = Recipe.from_json(json.dumps(trained["recipe"]))

@@ -1,10 +1,10 @@
-"""Write the decision that both sanity experiments lead to, with histograms of latent weights.
+"""Write the decision from both sanity experiments, with histograms of the latent weights.
 
     python -m workflow.scripts.sanity_report --arithmetic results/arithmetic/arithmetic.md \\
         --stories results/tinystories/stories.md --markdown sanity.md --csv sanity.csv \\
         --figures sanity.svg
 
-Each report needs its own record beside it; writes sanity.provenance.json beside the output.
+Each report needs its own record beside it. Writes sanity.provenance.json beside the output.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from workflow.scripts._reports import save_figure
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write the decision as text, table and figure."""
+    """Write the decision as Markdown, CSV and figure."""
     parser = flags(__doc__)
     parser.add_argument("--arithmetic", required=True, help="report of the arithmetic")
     parser.add_argument("--stories", required=True, help="report of the stories")

@@ -1,11 +1,11 @@
-"""One run from text to table without Snakemake: the original scaling test's whole job.
+"""One run from text to table without Snakemake, like the original scaling test.
 
     python -m workflow.scripts.scaling_test 20000 256 out.csv
     python -m workflow.scripts.scaling_test 5000 256 out.csv --stage2-weight-decay 0.05 --seed 1
     tail -3 out.csv
 
-Steps, hidden size and output file; the rest are options, with the defaults of config.yaml's
-studies. Text, tokenizer, shards and the model lie below --work and are used again next time.
+The arguments are steps, hidden size and output file; all else is an option, with the defaults of
+config.yaml. Text, tokenizer, shards and the model are kept below --work and reused.
 """
 
 import argparse
@@ -29,7 +29,7 @@ EVALUATIONS = 20
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Prepare the data where it is not there yet, train, evaluate, and print the end."""
+    """Prepare missing data, train, evaluate, and print the result."""
     args = parse(argv)
     config = read_project(ROOT)
     if args.corpus not in config["corpora"]:
@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    """Flags; each option's name is a config key."""
+    """Parsed command line; each option has the name of a config key."""
     parser = flags(__doc__)
     parser.add_argument("steps", type=int, help="optimizer updates")
     parser.add_argument("hidden_size", type=int, help="width of the model")
@@ -69,7 +69,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def make_recipe(args: argparse.Namespace) -> Recipe:
-    """Recipe of the whole run; ValueError in one line for a value it refuses."""
+    """Recipe of the whole run; ValueError in one line for an invalid value."""
     warmup = args.warmup_steps
     if warmup is None:
         warmup = min(WARMUP_STEPS, args.steps // WARMUP_SHARE)
@@ -92,7 +92,7 @@ def make_recipe(args: argparse.Namespace) -> Recipe:
 
 
 def prepare(args: argparse.Namespace, source: str) -> Path:
-    """Manifest of the tokenised corpus, made where it is not there yet."""
+    """Path of the manifest of the tokenised corpus, which is made if it is missing."""
     digest = hashlib.sha256(source.encode()).hexdigest()[:12]
     folder = Path(args.work) / f"{args.corpus}-{digest}"
     encoded = folder / f"bpe{args.vocab_size}"
@@ -118,12 +118,12 @@ def prepare(args: argparse.Namespace, source: str) -> Path:
 
 
 def references_of(data: Path) -> Path:
-    """References that belong to a manifest."""
+    """Path of the references of a manifest."""
     return data.with_name(data.name.replace("manifest", "references"))
 
 
 def show(path: str, thresholds: Thresholds) -> None:
-    """Print the first five columns and the state at the end."""
+    """Print the first five columns of a table and the state of the run."""
     rows = pd.read_csv(path, dtype=CSV_TYPES)
     print(rows.iloc[:, :5].to_string(index=False))
     end, positions = state(rows, thresholds), rows["N"].iloc[0]

@@ -1,9 +1,9 @@
-"""Write the report on the stories experiment.
+"""Write the report on the stories experiment: pass or fail, losses, quality of texts.
 
     python -m workflow.scripts.stories_report --inputs models/tinystories/*.samples.json \\
         --title tinystories --markdown stories.md --csv stories.csv --figures stories.svg
 
-writes stories.provenance.json beside the output: the outcome, and what it was made from.
+writes stories.provenance.json beside the output, with the outcome and provenance.
 """
 
 from bitnet.common.files import write_text

@@ -1,11 +1,11 @@
-"""Train a SentencePiece BPE tokenizer, make one of single characters, or take an existing one.
+"""Train a SentencePiece tokenizer (BPE or single characters), or copy an existing one.
 
 python -m workflow.scripts.tokenizer --text text.json --vocab-size 2048 --output t.model
 python -m workflow.scripts.tokenizer --characters text.json --vocab-size 32 --output t.model
 python -m workflow.scripts.tokenizer --model llama2.model --vocab-size 32000 --output t.model
 python -m workflow.scripts.tokenizer --mistral --vocab-size 32000 --output t.model
 
-writes t.model.json beside it: size and checksum.
+writes t.model.json beside it, with size and checksum.
 """
 
 import shutil
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def copy(model: Path, vocab_size: int, output: str) -> None:
-    """Take an existing model; ValueError where it is not of the stated size."""
+    """Copy an existing model; ValueError where it has another size than `vocab_size`."""
     pieces = Tokenizer(model).vocab_size
     if pieces != vocab_size:
         raise refuse("vocab_size", vocab_size, f"{pieces}, the size of {model}")

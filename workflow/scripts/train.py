@@ -7,10 +7,10 @@
         --trunk models/h64.trunk.safetensors --output models/h64_wd0
 
 writes <output>.safetensors (weights), <output>.observations.safetensors and, for a trunk,
-<output>.trunk.safetensors (all that its branches go on from); <output>.anomalies.jsonl if its
-rules see any, and with --tensorboard the folder <output>.tensorboard. A recipe whose
-stage2_weight_decay is null is a trunk's. Interrupted, the same command goes on from <output>.state.
-Several processes share each batch:
+<output>.trunk.safetensors (the state that its branches start from); <output>.anomalies.jsonl if
+there are any, and with --tensorboard the folder <output>.tensorboard. A recipe whose
+stage2_weight_decay is null is a trunk's. After an interruption the same command continues from
+<output>.state. Several processes share each batch:
 
     torchrun --standalone --nproc-per-node 2 -m -- workflow.scripts.train ...
 """
@@ -43,7 +43,7 @@ from workflow.scripts._cli import code_of, flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Train, from wherever it was interrupted."""
+    """Train, or continue an interrupted training."""
     parser = flags(__doc__)
     parser.add_argument("--recipe", required=True, help="recipe as JSON")
     parser.add_argument("--manifest", required=True, help="manifest beside its shards")
@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> None:
     output = Path(args.output)
     output.parent.mkdir(parents=True, exist_ok=True)
     c, ranks = recipe.training, launched()
-    if ranks.first:  # the others wait: what is wrong is said once
+    if ranks.first:  # the others wait, so that an error is printed once
         c.micro_batch(ranks.count)
         for path in [] if args.override_pilot else args.pilot or []:
             check_pilot(path)
@@ -83,9 +83,9 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def only_one(output: Path) -> FileLock:
-    """The lock of a training, taken. A killed pipeline leaves its trainer alive: wait for it.
+    """The acquired lock of a training. It waits for a training that a killed pipeline has left.
 
-    The empty file stays: whoever deletes a lock may delete the one that another waits for.
+    The empty lock file is never deleted: another process may be waiting for it.
     """
     lock = FileLock(output.with_name(f".{output.name}.lock"))
     try:
@@ -96,7 +96,7 @@ def only_one(output: Path) -> FileLock:
 
 
 def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ranks: Ranks) -> None:
-    """Train one stretch from where its state, its trunk or nothing leaves off."""
+    """Train one stretch from its saved state, else its trunk, else from the start."""
     manifest = read_json(args.manifest)
     if manifest["vocab_size"] != recipe.model.vocab_size:
         raise ValueError(
@@ -111,7 +111,7 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
         "compiled": compiles(recipe, device),
         "processes": ranks.count,
     }
-    # torchrun if there is one, the shell that was started for this, the pipeline
+    # torchrun if there is one, the shell of the job, the pipeline
     callers = psutil.Process().parents()[: 2 + (ranks.count > 1)]
     c, name, state = recipe.training, Path(args.output).name, Path(f"{args.output}.state")
     trainer = Trainer(recipe, device, key["compiled"], ranks)
@@ -159,7 +159,7 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
     }
     inputs, targets = probe.inputs_and_targets(validation, manifest["probe"])
     if orphaned := not all(parent.is_running() for parent in callers):
-        # The next pipeline deletes what an earlier one has not seen finished; not the state.
+        # The next pipeline deletes outputs that an earlier one has not finished, but not the state.
         save(trainer.state_dict())
     write(trainer, args.output, {"inputs": inputs, "targets": targets}, record)
     if not orphaned:
@@ -167,7 +167,7 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
 
 
 def resume(trainer: Trainer, trunk: str | None, state: Path, key: dict) -> None:
-    """Load the state of an interrupted training of the same key, else the trunk if there is one."""
+    """Load the state of an interrupted training with the same key, else the trunk if given."""
     try:
         saved, found = load_state(state)
         if found == {**key, "kind": "state"}:
@@ -195,7 +195,7 @@ def resume(trainer: Trainer, trunk: str | None, state: Path, key: dict) -> None:
 
 
 def write(trainer: Trainer, output: str, positions: dict, record: dict) -> None:
-    """Write what a finished stretch leaves."""
+    """Write weights, observations and, for a trunk, the state of a finished stretch."""
     save_weights(trainer.model, f"{output}.safetensors", {**record, "kind": "weights"})
     if trainer.recipe.training.stage2_weight_decay is None:
         state = trainer.state_dict()
@@ -205,7 +205,7 @@ def write(trainer: Trainer, output: str, positions: dict, record: dict) -> None:
 
 
 def check_pilot(path: str) -> None:
-    """ValueError in one line unless the pilot at `path` says go."""
+    """Check that the pilot's decision at `path` is "go"; ValueError in one line if not."""
     found = read_json(path)
     if found["verdict"] != "go":
         raise ValueError(

@@ -1,11 +1,11 @@
-"""Show how far the runs of studies are, from their logs and tables.
+"""Show the status of the runs of studies, from their logs and tables.
 
     python -m workflow.scripts.watch                    every study that has logs
     python -m workflow.scripts.watch quick --every 5    one study, again every 5 seconds
     python -m workflow.scripts.watch quick@mine         a study on another corpus
 
-reads files alone: it works beside a pipeline, on another machine that sees the same folder, and
-after all has ended. Stop it with Ctrl-C, or wait until nothing is left to do.
+It only reads files, so it also works during a pipeline, on another machine with the same folder,
+and after all runs have ended. Stop it with Ctrl-C, or wait until nothing is left to do.
 """
 
 import math
@@ -26,11 +26,11 @@ from workflow.scripts._cli import ROOT, flags, run
 COLUMNS = ("run", "state", "stage", "step", "loss", "unique", "tok/s", "left", "age")
 LEGEND = "unique: UniquePredictions at the last evaluation; tok/s: tokens a second; age: of the log"
 COLOURS = {"failed": "red", "stalled": "red", "diverged": "magenta", "training": "green"}
-PIPED = 120  # columns of text where there is no terminal
+PIPED = 120  # characters per line without a terminal
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Print a table a study, once or again and again."""
+    """Print a table per study, once or every few seconds."""
     parser = flags(__doc__)
     parser.add_argument("studies", nargs="*", metavar="STUDY", help="study, or study@corpus")
     parser.add_argument("--every", type=float, help="seconds between two looks; once without it")
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def with_logs(config: dict) -> list[str]:
-    """Studies, on whatever corpus, that have the log of a training."""
+    """Scopes (study or study@corpus) with the log of a training."""
     folders = [path.parent.name for path in Path("logs").glob("*/*.train.log")]
     names = [name for name in dict.fromkeys(folders) if name.partition("@")[0] in config["studies"]]
     main_study = [config["main_study"]] if any(Path("logs").glob("*.train.log")) else []
@@ -64,7 +64,7 @@ def with_logs(config: dict) -> list[str]:
 
 
 def look(config: dict, scopes: list[str]) -> tuple[Group, bool]:
-    """A table a study, and whether all runs are done."""
+    """Tables of all studies as text, and whether all their runs are over."""
     parts, over = [], True
     for scope in scopes:
         name, _, corpus = scope.partition("@")
@@ -78,7 +78,7 @@ def look(config: dict, scopes: list[str]) -> tuple[Group, bool]:
 
 
 def read(study: Study, folder: str) -> tuple[dict, dict]:
-    """Logs and tables of a study that are there; a table older than its log is of another time."""
+    """Existing logs and tables of a study; a table older than its log is ignored."""
     logs, tables, dates, now = {}, {}, {}, time.time()
     names = study.runs()
     for name in {*names, *map(study.trunk, names)}:
@@ -99,7 +99,7 @@ def read(study: Study, folder: str) -> tuple[dict, dict]:
 
 
 def table(title: str, rows: list[status.Row]) -> Table:
-    """What is known of each run."""
+    """Table with the status of each run, as text."""
     shown = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
     for column in COLUMNS:
         side = "left" if column in ("run", "state") else "right"
@@ -121,13 +121,13 @@ def table(title: str, rows: list[status.Row]) -> Table:
 
 
 def ending(study: Study, rows: list[status.Row], logs: dict) -> str:
-    """The overall count, and how long it may take."""
+    """Line with the number of runs in each state and the expected time left."""
     left = status.seconds_left(study, rows, logs)
     return status.summary(rows) + (f"; about {duration(left)} left" if left > 0 else "") + "\n"
 
 
 def duration(seconds: float) -> str:
-    """1:02:33, or nothing where it is not known."""
+    """A duration like 1:02:33; empty if unknown."""
     return "" if math.isnan(seconds) else str(timedelta(seconds=round(max(0, seconds))))
 
 

@@ -1,4 +1,4 @@
-"""Checker of sentences against the story grammar: well formed, and consistent with the text."""
+"""Check of stories by the grammar: is each sentence grammatical, do its roles agree with others?"""
 
 import re
 from typing import NamedTuple
@@ -12,11 +12,11 @@ from bitnet.data.stories.parser import (
 )
 
 SENTENCE_END = re.compile(r'[.!?]"?(?=\s|$)')
-MOST_READINGS = 32  # of the roles so far, that are kept side by side
+MOST_READINGS = 32  # alternative assignments of words to roles that are kept
 
 
 class Checked(NamedTuple):
-    """A sentence of a text, and whether the grammar can have made it."""
+    """A sentence of a text, whether a rule generates it, and whether its roles agree too."""
 
     text: str
     grammatical: bool
@@ -24,11 +24,12 @@ class Checked(NamedTuple):
 
 
 def check_sentences(text: str, parser: Parser | None = None) -> list[Checked]:
-    """The sentences of a text, of any order and number.
+    """Sentences of a text (in any order and number), each checked against the grammar.
 
-    grammatical: some rule, each slot filled with a word of its category, articles right. agrees:
-    besides, its roles (hero, friend, thing, pronouns, ...) are those that earlier sentences of the
-    text have introduced. What no rule reads ends at the next full stop and counts as one sentence.
+    grammatical: some rule generates the sentence, with words of the right categories and right
+    articles. agrees: also, its roles (hero, friend, thing, pronouns, ...) have the words that
+    earlier sentences of the text introduced. Text that no rule generates counts as one sentence up
+    to the next full stop. parser: by default that of the built-in corpus.
     """
     parser = parser or default_parser()
     found: list[Checked] = []
@@ -56,14 +57,14 @@ def check_sentences(text: str, parser: Parser | None = None) -> list[Checked]:
 def _agreeing(
     parser: Parser, parses: list[Parse], readings: list[dict[str, str]]
 ) -> list[dict[str, str]]:
-    """The roles after a sentence, for each parse and reading so far that go together."""
+    """Words of roles after a sentence, for each compatible pair of a parse and a reading."""
     found = [parser.bound(roles, parse) for parse in parses for roles in readings]
     unique = {tuple(sorted(roles.items())): roles for roles in found if roles is not None}
     return list(unique.values())[:MOST_READINGS]
 
 
 def _readable(parser: Parser, text: str, start: int) -> dict[int, list[Parse]]:
-    """Parses from `start`, of all kinds, by their end; none where an article is wrong."""
+    """Parses of all kinds that begin at `start`, by their end; those with right articles only."""
     plain = without_articles(text[start:])
     shift = {}  # ends in the plain text -> ends in the text
     by_end: dict[int, list[Parse]] = {}
@@ -78,7 +79,7 @@ def _readable(parser: Parser, text: str, start: int) -> dict[int, list[Parse]]:
 
 
 def _end_in(text: str, start: int, length: int) -> int:
-    """Where the text ends whose form without articles' n has a length."""
+    """End of the part of a text that has this length without the n of its articles."""
     end = start + length
     while len(without_articles(text[start:end])) < length:
         end += 1

@@ -1,10 +1,10 @@
 """The built-in corpus: short children's stories drawn from a probabilistic grammar.
 
-A story is an outline (a list of kinds of sentence), a sentence rule for each of them, and words for
-the slots of each rule. Words have typical companions: a name its objects, an object its verbs, a
-place its creatures; and what a story has introduced comes back. So the next word depends on those
-just before it and on some far back. Slots filled independently would have the same likeliest word
-everywhere, and a model that has learned them could not be told from a collapsed one.
+A story has an outline (a list of kinds of sentence), a sentence rule for each of them, and words
+for the slots of each rule. Words have typical companions: a name its objects, an object its verbs,
+a place its creatures; and what a story has introduced occurs again. So the next word depends on
+the words just before it and on some far back. If slots were filled independently, the likeliest
+word would be the same everywhere, and a good model could not be distinguished from a collapsed one.
 
     >>> next(stories(seed=0, split="train"))
     'In Millbrook, there lived a ...'
@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 LEXICON = Path(__file__).with_name("lexicon.txt").read_text(encoding="utf-8")
-VERSION = 1  # raise it when a change of this file changes what a seed tells
+VERSION = 1  # raise it when a change of this file changes the stories of a seed
 SPLITS = ("train", "validation")
 UNIFORMS = 128  # random numbers drawn at once: most stories need fewer
 
@@ -45,7 +45,7 @@ PRONOUNS = {
 
 
 class Options(NamedTuple):
-    """What a random decision chooses from, and the cumulative probabilities."""
+    """Values of a random decision, and their cumulative probabilities."""
 
     values: Sequence[Any]
     cumulative: list[float]  # rises to exactly 1.0
@@ -58,7 +58,7 @@ class Options(NamedTuple):
 
 
 class Word(NamedTuple):
-    """An entry of the lexicon."""
+    """A word of the lexicon, with its labels and its weight."""
 
     text: str
     labels: frozenset[str]  # it goes with words of other categories that share a label
@@ -94,7 +94,7 @@ def ranked(values: list) -> Options:
 
 
 def read_sections(lexicon: str) -> dict[str, list[str]]:
-    """The lines under each [header] of the lexicon."""
+    """Lines under each [header] of the lexicon, without comments and empty lines."""
     sections: dict[str, list[str]] = {}
     for line in lexicon.splitlines():
         if line.startswith("["):
@@ -105,7 +105,7 @@ def read_sections(lexicon: str) -> dict[str, list[str]]:
 
 
 def read_words(lines: list[str]) -> list[Word]:
-    """The words of a category; lines with the same labels continue one ranking."""
+    """Words of a category, Zipf-weighted; lines with the same labels continue one ranking."""
     rankings: dict[str, list[str]] = {}
     for line in lines:
         labels, _, words = line.rpartition(":")
@@ -118,9 +118,9 @@ def read_words(lines: list[str]) -> list[Word]:
 
 
 def companion_table(name: str, words: list[Word], givens: list[Word]) -> dict[str, Options]:
-    """For each word of `givens` the options in `words`: mostly its few typical companions.
+    """Options in `words` for each word of `givens`: with COMPANION_SHARE a typical companion.
 
-    `name` seeds the draw of the companions, so that a new table leaves the others as they are.
+    `name` seeds the draw of the companions, so that a new table does not change the others.
     """
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
     rng = np.random.default_rng([COMPANION_SEED, seed])
@@ -151,8 +151,8 @@ def companion_table(name: str, words: list[Word], givens: list[Word]) -> dict[st
 class Grammar:
     """The story grammar: words, companion tables, sentence rules and outlines.
 
-    The same lexicon and constants give the same grammar. Raises ValueError for a sentence rule
-    with a slot that the lexicon does not explain.
+    The same lexicon and constants give the same grammar. ValueError in one line for a rule with a
+    slot that the lexicon does not define.
     """
 
     def __init__(self, lexicon: str = LEXICON) -> None:
@@ -176,11 +176,11 @@ class Grammar:
         }
 
     def story(self, rng: np.random.Generator) -> str:
-        """One story: sentences in paragraphs, a line break between paragraphs."""
+        """Text of one story drawn with `rng`; paragraphs are separated by a line break."""
         return Telling(self, rng).story()
 
     def table(self, category: str, given: str) -> dict[str, Options]:
-        """The options in `category` for each word of the category `given`."""
+        """Options in `category` for each word of the category `given`, made once."""
         name = f"{category}|{given}"
         if name not in self._tables:
             self._tables[name] = companion_table(name, self.words[category], self.words[given])
@@ -206,7 +206,7 @@ class Grammar:
 
 
 class Telling:
-    """One story in the making: its source of chance, and the words of its roles so far."""
+    """Generation of one story: its random numbers, and the words of its roles so far."""
 
     def __init__(self, grammar: Grammar, rng: np.random.Generator) -> None:
         self.grammar = grammar
@@ -214,7 +214,7 @@ class Telling:
         self._uniform = (u for _ in count() for u in rng.random(UNIFORMS).tolist()).__next__
 
     def choose(self, options: Options) -> Any:
-        """One value of `options`: the only kind of random decision there is."""
+        """One value drawn from `options`; every random decision of a story is made here."""
         return options.values[bisect_right(options.cumulative, self._uniform())]
 
     def story(self) -> str:
@@ -232,7 +232,7 @@ class Telling:
         return re.sub(r"\b([Aa])(?= [AEIOUaeiou])", r"\1n", text)
 
     def sentence(self, rule: Sentence) -> str:
-        """A sentence, its roles recalled and its other words drawn."""
+        """A sentence by a rule: roles keep their words, other words are drawn."""
         words: dict[int, str] = {}
         text = [rule.literals[0]]
         for number, literal in enumerate(rule.literals[1:]):
@@ -249,7 +249,7 @@ class Telling:
         return words[number]
 
     def recall(self, role: str) -> str:
-        """The word of a role, drawn when the story has not used the role before."""
+        """The word of a role, drawn at its first use in the story."""
         if role not in self.roles:
             table, given, _ = self.grammar.roles[role]
             self.roles[role] = self.choose(table[self.recall(given)])
@@ -260,9 +260,9 @@ default_grammar = cache(Grammar)  # built at its first use, in half a second
 
 
 def stories(seed: int, split: str) -> Iterator[str]:
-    """An endless stream of stories; story i depends on (seed, split, i) alone.
+    """Endless stream of stories; story i depends on (seed, split, i) only.
 
-    Raises ValueError when `split` is not one of SPLITS.
+    ValueError in one line where `split` is not one of SPLITS.
     """
     if split not in SPLITS:
         raise ValueError(f"split is {split!r}; choose one of {', '.join(SPLITS)}")

@@ -1,9 +1,9 @@
-"""Exact log-likelihood of a story under its grammar: the best loss that any model can reach.
+"""Exact probability of a story under the built-in grammar, and the best possible loss from it.
 
-A text may come about in several ways (another outline, another rule, a role that was drawn and
-never named), so its probability is the sum over all of them. -log2 of it, a byte of text, is a
-lower bound of every model's bits per byte on the corpus: a model's tokens can spell a text in more
-than one way, and a window of training begins without what came before it.
+A text can be generated in several ways (another outline, another rule, a role that was drawn and
+never named), so its probability is the sum over all of them. -log2 of it per byte of text is a
+lower bound of every model's bits per byte on the corpus. Models stay above it also because their
+tokens can spell a text in several ways and a window begins without the text before it.
 """
 
 import math
@@ -22,12 +22,12 @@ from bitnet.data.stories.parser import (
     without_articles,
 )
 
-HALF = math.log(0.5)  # of a sentence that is left out half the time
-MOST_HIDDEN = 1_000_000  # combinations of roles never named that are summed over
+HALF = math.log(0.5)  # an optional sentence is left out half the time
+MOST_HIDDEN = 1_000_000  # combinations of words of unnamed roles that are summed over
 
 
 class _Way(NamedTuple):
-    """One derivation of a story: probability of its outline and rules, its parses, its roles."""
+    """A derivation of a story: log-probability of its rules, its parses, words of its roles."""
 
     log_probability: float
     parses: tuple[Parse, ...]
@@ -35,14 +35,18 @@ class _Way(NamedTuple):
 
 
 class Likelihood:
-    """Log-probabilities under one grammar."""
+    """Log-probabilities of texts under the grammar of a parser."""
 
     def __init__(self, parser: Parser):
         self.parser, self.grammar = parser, parser.grammar
         self._tables: dict[int, dict[str, float]] = {}
 
     def log_probability(self, text: str) -> float:
-        """Natural logarithm of the probability of a whole story; -inf for what is not one."""
+        """Natural logarithm of the probability of a whole story, -inf for any other text.
+
+        ValueError in one line where a text leaves so many roles unnamed that the sum over their
+        words has more than MOST_HIDDEN terms.
+        """
         if not articles_right(text):
             return -math.inf
         plain = without_articles(text)
@@ -57,7 +61,7 @@ class Likelihood:
     def _ways(
         self, text: str, outline: Sequence[str], seen: dict[tuple[str, int], list[Parse]]
     ) -> Iterator[_Way]:
-        """Every sequence of parses that spells the text along an outline."""
+        """Every derivation of the text that follows an outline."""
 
         def go(step: int, at: int, new: bool, way: _Way) -> Iterator[_Way]:
             if step == len(outline):
@@ -91,7 +95,7 @@ class Likelihood:
         return math.log(_probabilities(self.grammar.sentences[kind])[number])
 
     def _words(self, way: _Way) -> float:
-        """Log-probability of all words of a way, summed over roles that were never named."""
+        """Log-probability of all words of a derivation, summed over roles never named."""
         certain, factors, needed = 0.0, [], {"hero", *way.roles}
         for parse in way.parses:
             slots = self.parser.rules[parse.kind][parse.rule].slots
@@ -124,7 +128,7 @@ class Likelihood:
         return certain + _log_sum(sums)
 
     def _with_givens(self, roles: set[str]) -> set[str]:
-        """Roles and all those that they were drawn given."""
+        """Roles together with all roles that they depend on."""
         found, pending = set(), list(roles)
         while pending:
             role = pending.pop()
@@ -144,7 +148,7 @@ class Likelihood:
 
 
 def bits_per_byte(log_probabilities: Mapping[str, float]) -> float:
-    """Bits a UTF-8 byte of texts with these natural log-probabilities."""
+    """Bits per UTF-8 byte of texts, from their natural log-probabilities by text."""
     size = sum(len(text.encode()) for text in log_probabilities)
     return -sum(log_probabilities.values()) / math.log(2) / size
 
@@ -162,7 +166,10 @@ def _log_sum(logs: Sequence[float]) -> float:
 
 
 def best_possible(held_out: Sequence[str], parser: Parser | None) -> dict | None:
-    """Bits a byte of the grammar itself on held-out stories; None where there is no grammar."""
+    """Bits per byte of the grammar itself on held-out stories, None without a parser.
+
+    Returns {"bits_per_byte", "stories", "bytes"}; ValueError as `Likelihood.log_probability`.
+    """
     if parser is None:
         return None
     likelihood = Likelihood(parser)

@@ -1,9 +1,8 @@
-"""Parser of the story grammar: which rules and words can have produced a text.
+"""Parser of the story grammar: which sentence rules and words can generate a text.
 
-A parse says, for one sentence rule, which word stands in each slot. What the text leaves open
-(which rule, which outline) is not decided here: every possibility is listed. Articles are compared
-without their n, which `bitnet.data.stories.grammar` adds to the finished text by the letter that
-follows.
+A parse is one sentence rule with the word in each of its slots. Where a text is ambiguous, every
+parse is listed. Articles are compared without their n, which `bitnet.data.stories.grammar` adds to
+the finished text before a vowel.
 """
 
 import re
@@ -17,26 +16,26 @@ ARTICLE = r"\b([Aa])(?= [AEIOUaeiou])"
 
 
 class Parse(NamedTuple):
-    """A way to read a piece of text as one sentence rule."""
+    """A piece of text as one sentence rule with a word in each slot."""
 
     kind: str
     rule: int  # number among the rules of its kind
-    end: int  # where the text goes on behind it
-    words: tuple[str, ...]  # of each slot, as the lexicon spells them
+    end: int  # index of the text behind it
+    words: tuple[str, ...]  # the word of each slot, as the lexicon spells it
 
 
 def without_articles(text: str) -> str:
-    """`an` before a vowel as `a`: the text before its articles were set."""
+    """The text with `a` for every `an` before a vowel, as it was before articles were set."""
     return re.sub(r"\b([Aa])n(?= [AEIOUaeiou])", r"\1", text)
 
 
 def articles_right(text: str) -> bool:
-    """Whether no `a` stands before a vowel; an `an` before another letter no rule reads."""
+    """Whether every article before a vowel is `an`; no rule reads `an` before a consonant."""
     return re.sub(ARTICLE, r"\1n", without_articles(text)) == text
 
 
 class Parser:
-    """Parses against one grammar; texts are to be given without the n of their articles."""
+    """Parser of one grammar; its texts must be in the form of `without_articles`."""
 
     def __init__(self, grammar: Grammar):
         self.grammar = grammar
@@ -49,7 +48,7 @@ class Parser:
         self._spelled: dict[tuple[int, bool], dict[str, list[tuple[str, str]]]] = {}
 
     def parses(self, text: str, start: int, kind: str) -> list[Parse]:
-        """Every way to read the text from `start` as a sentence of a kind, roles not compared."""
+        """Every parse of the text from `start` as a sentence of a kind; roles may disagree."""
         found = []
         for number, rule in enumerate(self.rules[kind]):
             literals = self._literals[kind, number]
@@ -59,15 +58,15 @@ class Parser:
         return found
 
     def bindings(self, parse: Parse) -> Iterator[tuple[str, str]]:
-        """The roles that a parse speaks of, and the word it takes for each."""
+        """Pairs of a role that a parse uses and its word there."""
         for slot, word in zip(self.rules[parse.kind][parse.rule].slots, parse.words, strict=True):
             if slot.table is None:
                 yield str(slot.given), word
 
     def bound(self, known: Mapping[str, str], parse: Parse) -> dict[str, str] | None:
-        """Words of roles after a parse; None where it takes another word than is known.
+        """Words of roles after a parse, or None where it contradicts the `known` ones.
 
-        A pronoun must be that of the hero, once the hero is known.
+        Once the hero is known, pronouns must be those of the hero.
         """
         roles = dict(known)
         for role, word in self.bindings(parse):
@@ -82,7 +81,7 @@ class Parser:
     def _fill(
         self, text: str, start: int, rule: Sentence, literals: Sequence[str], number: int
     ) -> Iterator[tuple[int, tuple[str, ...]]]:
-        """Where the rule can end from slot `number` on, with the words of its slots."""
+        """Possible ends of the rule from slot `number` on, each with the words of these slots."""
         if not text.startswith(literals[number], start):
             return
         start += len(literals[number])
@@ -95,7 +94,7 @@ class Parser:
                     yield end, (word, *words)
 
     def _candidates(self, slot: Slot, first: str) -> list[tuple[str, str]]:
-        """Words of a slot that begin with a letter: as they are written, as in the lexicon."""
+        """Words of a slot that begin with a letter: as spelled in the text and in the lexicon."""
         values = self.vocabulary(slot)
         key = (id(values), slot.capital)
         if key not in self._spelled:
@@ -107,13 +106,13 @@ class Parser:
         return self._spelled[key].get(first, [])
 
     def vocabulary(self, slot: Slot) -> Sequence[str]:
-        """All words that a slot may hold, whatever they are given."""
+        """All words that a slot can hold, in any context."""
         if slot.table is not None:
             return _values(slot.table)
         return self.role_words(str(slot.given))
 
     def role_words(self, role: str) -> Sequence[str]:
-        """All words that a role may have."""
+        """All words that a role can have."""
         if role in PRONOUN_WORDS:
             return PRONOUN_WORDS[role]
         if role == "hero":
@@ -129,11 +128,11 @@ PRONOUN_WORDS = {
 
 
 def _values(table: Mapping[str, Options]) -> Sequence[str]:
-    """The words of a companion table: the same for whatever is given."""
+    """The words of a companion table, which are the same for every given word."""
     return next(iter(table.values())).values
 
 
 @cache
 def default_parser() -> Parser:
-    """The parser of the built-in corpus."""
+    """The parser of the built-in corpus, made once."""
     return Parser(default_grammar())
