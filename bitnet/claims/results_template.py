@@ -1,8 +1,8 @@
-"""The results template of the original verification, filled in from a study's tables.
+"""Results template of the original verification, filled in from a study's tables.
 
-Its checks were written for one run a size: works above 50 distinct predictions at the end (over 100
-were hoped for), fails under 10, when a recovery does not last, and when training crashes. They are
-counted over seeds here, and beside them stands which controls pass the same checks.
+Its checks were written for one run per size: a run works with over 50 distinct predictions at the
+end (over 100 were hoped for); it fails with under 10, if a recovery does not last, or if training
+crashes. Here they are counted over seeds, and controls are put to the same checks.
 """
 
 import statistics
@@ -20,7 +20,7 @@ from bitnet.evaluation.states import tally
 from bitnet.verdict.cells import CELL
 
 ASKED_AT = (0.25, 0.3, 0.45, 0.5, 0.55, 0.75, 1)  # shares of all steps: 5k, 6k, 9k ... of 20k
-EXPECTED = {  # of a run's length: what the reports expected to count at a step
+EXPECTED = {  # steps of a run: {step: count that the reports expected}
     10_000: {5_000: "about 2", 6_000: "over 8"},
     20_000: {20_000: "over 50, hoped: over 100"},
 }
@@ -42,9 +42,10 @@ def results_template(
     thresholds: Thresholds,
     title: str,
 ) -> str:
-    """The template as Markdown, of all rows of a study and the records beside its tables.
+    """The filled-in template as Markdown.
 
-    The question must be about Stage-2 weight decay; the headline names optimizer and weights.
+    rows: all tables of a study, concatenated. records: by run, the records beside the tables. The
+    question must be about Stage-2 weight decay, and its headline must state optimizer and weights.
     """
     study = Evidence(rows, question, thresholds)
     headline = {key: value for key, value in study.headline.items() if key != "HiddenSize"}
@@ -86,7 +87,7 @@ def _origin(rows: pd.DataFrame, records: Mapping[str, RunRecord]) -> list[list[s
 
 
 def _sizes(tested: pd.DataFrame) -> str:
-    """Final count and verdict of each size, as the template asks."""
+    """Table of the final count and outcome of each size."""
     lines = []
     for size, runs in tested.groupby("HiddenSize"):
         counts = runs["EndUniquePredictions"]
@@ -104,7 +105,7 @@ def _sizes(tested: pd.DataFrame) -> str:
 
 
 def _checked(states: Sequence[str]) -> str:
-    """'pass 4/5, neither 1/5': by the original's checks."""
+    """Counts by the original's checks: 'pass 4/5, neither 1/5'."""
     states = list(states)
     passed = sum(state in PASSES for state in states)
     failed = sum(state in FAILS for state in states)
@@ -113,7 +114,7 @@ def _checked(states: Sequence[str]) -> str:
 
 
 def _counts(rows: pd.DataFrame, tested: pd.DataFrame) -> str:
-    """Mean counts of the tested arm at the steps that the reports look at, by size."""
+    """Table of mean counts of the tested arm at the reports' steps, by size."""
     last = int(rows["Step"].max())
     steps = sorted({round(share * last) for share in ASKED_AT} & set(rows["Step"]))
     expected = EXPECTED.get(last, {})
@@ -131,7 +132,7 @@ def _of(rows: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _questions(rows: pd.DataFrame, tested: pd.DataFrame, thresholds: Thresholds) -> list[str]:
-    """The reports' sub-questions, with what the runs say."""
+    """The reports' sub-questions with their answers from the runs."""
     answers = []
     for size, runs in tested.groupby("HiddenSize"):
         after = _of(rows, runs)
@@ -152,7 +153,7 @@ def _questions(rows: pd.DataFrame, tested: pd.DataFrame, thresholds: Thresholds)
 
 
 def _controls(runs: pd.DataFrame) -> str:
-    """Every arm of the study under the same checks: what passes without the fix as well."""
+    """Table of every arm of the study under the same checks, controls included."""
     by = ["HiddenSize", "Optimizer", "Weights", VARIANT, "Stage2WD"]
     lines = []
     for (size, optimizer, weights, variant, decay), group in runs.groupby(by):

@@ -15,8 +15,8 @@ from bitnet.config import run_names
 from bitnet.config.question import AXIS, STAGE2, Question
 from bitnet.config.recipe import ModelConfig, Recipe, TrainConfig
 
-OF_MODEL = ("hidden_size", "weights")  # axes that shape the model; all others, the training
-# Axes whose default is what the study's training block says.
+OF_MODEL = ("hidden_size", "weights")  # axes of the model's config; all others: the training's
+# Axes whose default value is in the study's training block.
 PROTOCOL = (
     "optimizer",
     "peak_lr",
@@ -26,7 +26,7 @@ PROTOCOL = (
     "label_smoothing",
     "shuffled",
 )
-SHAPE = (  # what the number of parameters follows from
+SHAPE = (  # keys that determine the number of parameters
     "vocab_size",
     "hidden_size",
     "num_layers",
@@ -52,7 +52,10 @@ class Study:
 
     @classmethod
     def of(cls, config: Mapping, name: str, corpus: str | None = None) -> "Study":
-        """A study of the config, completed from the defaults; on another corpus if asked."""
+        """A study of the config, completed from the defaults.
+
+        corpus: replaces the study's own. ValueError in one line for an unknown study or corpus.
+        """
         if name not in config["studies"]:
             raise refuse("study", name, one_of(config["studies"]))
         own, base = config["studies"][name], config["defaults"]
@@ -66,7 +69,7 @@ class Study:
 
     @property
     def tokenizer(self) -> str:
-        """Label of the tokenizer, unique to what makes it: bpe2048, or stem-size of a file."""
+        """Label of the tokenizer in file names: "bpe2048", or "stem-size" for a file."""
         if self.settings["tokenizer"] in TRAINED:
             return f"{self.settings['tokenizer']}{self.settings['vocab_size']}"
         return f"{Path(self.settings['tokenizer']).stem}-{self.settings['vocab_size']}"
@@ -77,7 +80,10 @@ class Study:
         return self.settings["training"]["sequence_length"]
 
     def axis_defaults(self) -> dict:
-        """What a run's name need not say."""
+        """Default value of each axis, by key: the value of runs whose name leaves the axis out.
+
+        hidden_size and stage2_weight_decay are None here: every run's name states them.
+        """
         model, training = self.settings["model"], self.settings["training"]
         return {
             "hidden_size": None,
@@ -90,7 +96,10 @@ class Study:
         }
 
     def grids(self) -> list[dict[str, Sequence]]:
-        """Values of every axis: of the grid, and of each variant at the grid's sizes and arms."""
+        """Values of every axis, by key: first of the grid, then of each variant.
+
+        A variant is crossed with the grid's sizes, weights and arms.
+        """
         alone = {key: [value] for key, value in self.axis_defaults().items()}
         alone["seed"] = range(self.settings["seeds"])
         grid, own = self.settings["grid"], self.settings.get("question", {})
@@ -103,7 +112,7 @@ class Study:
         return [{**alone, **grid}, *variants]
 
     def runs(self) -> list[str]:
-        """Names of all runs of the grid and of the variants, a seed after the other."""
+        """Names of all runs of the grid and of the variants, sorted by seed."""
         defaults, keys = self.axis_defaults(), [axis.key for axis in run_names.AXES]
         values = [
             dict(zip(keys, point, strict=True))
@@ -114,11 +123,11 @@ class Study:
         return [run_names.spell(v, defaults) for v in values]
 
     def varied(self, key: str) -> int:
-        """How many values of an axis the grid holds."""
+        """Number of values of an axis (by key) in the grid."""
         return len(self.grids()[0][key])
 
     def figures(self) -> list[str]:
-        """Names of the figures that show what the grid varies."""
+        """Names of the figures to draw, chosen by the axes that the grid varies."""
         arms = self.settings.get("question", {}).get("axis", STAGE2)
         plane = [self.varied(key) > 1 and key != arms for key in ("peak_lr", "stage1_weight_decay")]
         if all(plane):
@@ -177,7 +186,7 @@ class Study:
         arms, headline = question.axis.key, question.headline
         asked = [(arm, arms, question.value(arm)) for arm in ("treatment", "control")]
         asked += [(f"headline.{axis}", axis, v) for axis, v in headline.items()]
-        if not question.shares_trunk:  # where the grid has several, one must be said
+        if not question.shares_trunk:  # if the grid has several, the headline must name one
             asked.append((f"headline.{STAGE2}", STAGE2, headline.get(STAGE2)))
         for key, axis, value in asked:
             kinds = [(v, type(v) is bool) for v in grid[axis]]  # to Python, True is 1
@@ -185,11 +194,11 @@ class Study:
                 raise refuse(f"question.{key}", value, f"{axis} of the grid, {grid[axis]}")
 
     def trunk(self, run: str) -> str:
-        """Name of the trunk that a run branches from."""
+        """Name of the trunk that a run branches from; ValueError for an invalid name."""
         return run_names.trunk_of(run, self.axis_defaults())
 
     def recipe(self, name: str) -> Recipe:
-        """Recipe of a run or of a trunk; ValueError in one line for a name or value it refuses."""
+        """Recipe of a run or a trunk; ValueError in one line for an invalid name or value."""
         values = run_names.parse(name, self.axis_defaults())
         training = dict(self.settings["training"])
         scale = values["peak_lr"] / training["peak_lr"]
@@ -209,7 +218,10 @@ class Study:
         return self.settings["threads"]
 
     def question(self) -> Question:
-        """What the verdict compares; the headline cell complete. ValueError without a question."""
+        """The study's question with a complete headline cell.
+
+        ValueError in one line for a study without a question.
+        """
         if "question" not in self.settings:
             raise refuse("study", self.name, "one with a question: this one is an experiment")
         fields, training = dict(self.settings["question"]), self.settings["training"]

@@ -15,7 +15,7 @@ from bitnet.config.study import Study
 
 
 def _is_integer(_, value) -> bool:
-    """1e3 is a number of steps to JSON schema, and a float to the code that counts them."""
+    """Whether a value is a Python int: JSON schema would take the float 1e3 for an integer."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 

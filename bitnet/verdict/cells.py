@@ -1,8 +1,8 @@
 """Cells of a study: its runs as states (one a run) and paired differences (one a seed).
 
-A cell is all that runs have in common but their seed and their arm: size, peak LR, Stage-1 WD,
-variant, optimizer, weights. Its unit is the seed: both arms of one (treatment and control of
-the question) share it, and with Stage-2 WD a trunk too, so their difference is paired.
+The runs of a cell agree in size, peak LR, Stage-1 WD, variant, optimizer and weights; they differ
+only in seed and arm (treatment or control of the question). The two arms of a seed share it, and
+with Stage-2 WD also a trunk, so their difference is paired and the seed is the unit of statistics.
 """
 
 from collections.abc import Sequence
@@ -70,12 +70,15 @@ def checked(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def effects(question: Question) -> list[str]:
-    """Columns that the arms are compared in."""
+    """Columns in which the arms are compared: EFFECTS and the question's metric."""
     return list(dict.fromkeys([*EFFECTS, question.metric.column]))
 
 
 def make_cell(key: tuple, rows: pd.DataFrame, thresholds: Thresholds, question: Question) -> Cell:
-    """The runs of one cell, `armed`; ValueError where the arms of a seed end at different steps."""
+    """A cell from its rows, which must have passed `armed`. key: its values of CELL.
+
+    ValueError in one line where the arms of a seed end at different steps.
+    """
     parts = [of_arm(rows, question.value(arm)) for arm in ("control", "treatment")]
     control, treatment = (_arm(part, effects(question), thresholds) for part in parts)
     shared = question.shares_trunk
@@ -111,12 +114,12 @@ def _arm(rows: pd.DataFrame, effects: Sequence[str], thresholds: Thresholds) -> 
 
 
 def sound(arm: pd.DataFrame) -> pd.DataFrame:
-    """Runs that can be compared: neither invalid nor diverged."""
+    """Runs of an arm that can be compared: neither invalid nor diverged."""
     return arm[~arm["State"].isin(["invalid", "diverged"])]
 
 
 def _pair(cell: Cell, thresholds: Thresholds) -> None:
-    """Differences of the seeds that have two sound arms, and notes on those that have not."""
+    """Set a cell's differences, of seeds with two sound arms, and note the seeds without."""
     arms = {cell.question.arm_name(arm): getattr(cell, arm) for arm in ("treatment", "control")}
     seeds = sorted({seed for arm in arms.values() for seed in arm.index})
     for name, arm in arms.items():
@@ -153,7 +156,11 @@ def _measured(values: pd.Series) -> pd.Series:
 
 
 def with_twin(cell: Cell, cells: Sequence[Cell]) -> tuple[pd.Series, pd.Series] | None:
-    """Primary differences of a ternary cell and of its twin, of the seeds that both have."""
+    """Primary differences of a ternary cell and of its full-precision twin.
+
+    Two series by seed, of the seeds that both cells have, in natural logarithms for counts and
+    PDR, else in the metric's unit. None unless the cell is ternary and has exactly one twin.
+    """
     twins = [c for c in cells if c.key[:-1] == cell.key[:-1] and c.key[-1] != TERNARY]
     if cell.key[-1] != TERNARY or len(twins) != 1:
         return None
@@ -186,7 +193,7 @@ def armed(rows: pd.DataFrame, question: Question) -> pd.DataFrame:
 
 
 def of_arm(rows: pd.DataFrame, value: float | str | bool) -> pd.DataFrame:
-    """Rows of one arm of those that are `armed`."""
+    """Rows whose `Arm` has a value; they must have passed `armed`."""
     arms = rows["Arm"]
     same = arms == value if isinstance(value, str | bool) else np.isclose(arms, value)
     return rows[same]

@@ -14,30 +14,30 @@ from bitnet.config.run_names import AXES, BASE, VARIANT, keys_of
 from bitnet.evaluation.record import RunRecord
 
 SUFFIX = ".provenance.json"
-# What a grid varies on purpose; what hangs on the learning rate is compared as a multiple of it.
-# A run's variant names what else is meant to differ in it.
+# Keys that a grid varies on purpose. Rates that scale with peak_lr are compared as multiples of it.
+# A run's variant names the other keys that may differ.
 VARIED = {
     "train.recipe.model": ["hidden_size", "weights"],
     "train.recipe.training": [axis.key for axis in AXES if axis.column != VARIANT],
 }
 SCALED = ("switch_lr", "final_lr")
 BY_SIZE = ("num_heads", "num_kv_heads")
-NOTED = ("device", "torch", "python")  # of the environment: said, not refused
+NOTED = ("device", "torch", "python")  # of the environment: differences are reported, not refused
 
 
 def record_of(path: str | Path) -> Path:
-    """Where the record of a result lies: h64_wd0.csv -> h64_wd0.provenance.json."""
+    """Path of the record of a result: h64_wd0.csv -> h64_wd0.provenance.json."""
     return Path(path).with_suffix(SUFFIX)
 
 
 def write_record(record: Path, paths: Sequence[Path], lineage: Mapping, **measured: Any) -> None:
-    """Write the record of finished files, which lie below its own folder."""
+    """Write the record of finished files, which must lie in or below its folder."""
     files = {str(path.relative_to(record.parent)): sha256(path) for path in paths}
     write_json(record, {"files": files, "lineage": lineage, **measured})
 
 
 def read_record(path: str | Path) -> dict[str, Any]:
-    """Record of a result; ValueError where either is missing or not what was written."""
+    """Record of a result; ValueError in one line where either is missing or damaged."""
     record = read_json(record_of(path))
     if sha256(path) != record["files"].get(Path(path).name):
         raise damaged(path, "it is not the file that its record speaks of")
@@ -45,7 +45,7 @@ def read_record(path: str | Path) -> dict[str, Any]:
 
 
 def flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """A nested mapping as (dotted key, value)."""
+    """Pairs (dotted key, value) of a nested mapping."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             yield from flat(inner, f"{key}.{name}" if key else str(name))
@@ -90,7 +90,7 @@ def _shared(record: RunRecord) -> dict[str, Any]:
 
 
 def _split(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """`key is a in run1, run2 and b in the other 6`, the rarer value first, a line a key."""
+    """`key is a in run1, run2 and b in the other 6`, the rarer value first, one line per key."""
     lines = []
     for key in sorted({key for values in found.values() for key in values}):
         by_value: dict[str, list[str]] = {}

@@ -14,11 +14,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 log = logging.getLogger("bitnet")
 log.addHandler(logging.NullHandler())
-logging.raiseExceptions = False  # a log on a full disk is no reason to stop
+logging.raiseExceptions = False  # a full disk under the log must not stop a job
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call a script's main; an error of input or disk ends in one line and exit code 1."""
+    """Call a script's main; a ValueError or OSError becomes one line and exit code 1."""
     try:
         main()
     except KeyboardInterrupt:
@@ -44,16 +44,17 @@ def flags(usage: str | None) -> argparse.ArgumentParser:
 
 
 def parsed(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
-    """Arguments, with the log opened where they say; of torchrun's processes by the first."""
+    """Parsed arguments, after opening the log file that they name (in rank 0 of torchrun only)."""
     args = parser.parse_args(argv)
     log_to(args.log if os.environ.get("RANK", "0") == "0" else None)
     return args
 
 
 def code_of(script: str, expected: str | None, source: str | None = None) -> str:
-    """Fingerprint of a script; ValueError where it is not what the pipeline expected.
+    """Fingerprint of a script; ValueError in one line where it is not the `expected` one.
 
-    A pipeline takes fingerprints when it starts: code edited since then would be recorded wrongly.
+    The pipeline computes fingerprints when it starts; code edited since then would be recorded
+    wrongly. source: kind of text, as in `script_fingerprint`.
     """
     found = script_fingerprint(ROOT, script, source)
     if expected and found != expected:
@@ -62,7 +63,7 @@ def code_of(script: str, expected: str | None, source: str | None = None) -> str
 
 
 def log_to(path: str | None) -> None:
-    """Send the log to a file; without one it is dropped (a terminal shows the progress bar)."""
+    """Write the log to a file, or nowhere if path is None (a terminal shows the progress bar)."""
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         handler: logging.Handler = logging.FileHandler(path, mode="w", encoding="utf-8")

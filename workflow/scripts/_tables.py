@@ -21,7 +21,7 @@ from workflow.scripts._cli import code_of, flags
 def judging_flags(
     doc: str, title: str, outputs: Sequence[str] = ("csv", "markdown")
 ) -> argparse.ArgumentParser:
-    """Flags of a script that judges a study: its tables and rule in, files out."""
+    """Parser of a script on a study: tables, question, thresholds, title, and a flag per output."""
     parser = flags(doc)
     parser.add_argument("--inputs", nargs="+", required=True, help="CSV files of runs")
     parser.add_argument("--question", required=True, help="arms and headline cell, as JSON")
@@ -34,7 +34,7 @@ def judging_flags(
 
 
 def seal(args: argparse.Namespace, part: str, **settings: Any) -> None:
-    """Write the record of what a judging script has written: by which rule, settings and code."""
+    """Write the record of a script's outputs: question, thresholds, settings and code."""
     outputs = [Path(getattr(args, name)) for name in args.outputs]
     made = {
         "question": Question.from_json(args.question).to_dict(),
@@ -47,7 +47,7 @@ def seal(args: argparse.Namespace, part: str, **settings: Any) -> None:
 
 
 def original(text: str) -> Question:
-    """A question from its JSON; ValueError where it is not that of the original reports."""
+    """A question from its JSON; ValueError where it is not one of the original reports."""
     question = Question.from_json(text)
     if not question.is_original:
         raise refuse(

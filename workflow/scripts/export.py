@@ -24,7 +24,7 @@ from workflow.scripts._cli import code_of, flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write one format."""
+    """Write the model in one format."""
     parser = flags(__doc__)
     parser.add_argument("--format", required=True, choices=FORMATS, help="what to write")
     parser.add_argument("--weights", required=True, help=".safetensors of a run")
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def tokenizer_of(manifest: str, weights: str, data: str) -> Path:
-    """The tokenizer beside a manifest; ValueError unless both belong to the weights."""
+    """Path of the tokenizer in a manifest's folder; ValueError unless both fit the weights."""
     known, path = read_json(manifest), Path(manifest).with_name("tokenizer.model")
     if known["sha256"] != data:
         raise ValueError(f"{weights} was trained on other data than {manifest}")

@@ -1,10 +1,10 @@
-"""Encode text into token shards, one for each of its files, and describe them.
+"""Encode the text of a corpus into token shards, one for each text file.
 
     python -m workflow.scripts.shards --text text.json --tokenizer tokenizer.model \\
         --processes 8 --output shards.json
 
-writes train-00000.bin, ..., validation-00000.bin, ... beside the output. Interrupted, the same
-command keeps the whole ones. How many processes there are changes nothing in them.
+writes train-00000.bin, ..., validation-00000.bin, ... beside the output. After an
+interruption the same command keeps finished shards. They do not depend on --processes.
 """
 
 import time
@@ -21,7 +21,7 @@ from workflow.scripts._cli import code_of, flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write the shards, then their description."""
+    """Write the shards and their description."""
     parser = flags(__doc__)
     parser.add_argument("--text", required=True, help="JSON file that describes the text")
     parser.add_argument("--tokenizer", required=True, help="SentencePiece .model")

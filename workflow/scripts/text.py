@@ -1,10 +1,10 @@
-"""Take the text of a corpus, up to its caps, into parquet files of bounded size.
+"""Write the text of a corpus, up to its caps in bytes, to parquet files of bounded size.
 
     python -m workflow.scripts.text --source '{"source": "stories", "seed": 0, \\
         "train_bytes": 8000000, "validation_bytes": 400000}' --output text.json
 
 writes train-00000.parquet, ..., validation-00000.parquet, ... beside the output, which describes
-them. Interrupted, the same command goes on behind the last whole file.
+them. After an interruption the same command continues behind the last finished file.
 """
 
 import json

@@ -22,7 +22,7 @@ from workflow.scripts._tables import judging_flags, read_tables, seal, warnings
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write the verdict as a table and as text."""
+    """Write the verdict as CSV and as Markdown."""
     args = parsed(judging_flags(__doc__, "Verdict"), argv)
     rows, records = read_tables(args.inputs)
     question, thresholds = (
