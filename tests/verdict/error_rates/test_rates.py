@@ -241,7 +241,7 @@ def results(tmp_path) -> list[str]:
 
 
 def arguments(results, folder, *more) -> list[str]:
-    question = str(QUESTION).replace("'", '"')
+    question = QUESTION.to_json()
     outputs = ["--csv", str(folder / "e.csv"), "--markdown", str(folder / "e.md")]
     return ["--inputs", *results, "--question", question, "--draws", "2", *outputs, *more]
 
