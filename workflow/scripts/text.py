@@ -100,7 +100,7 @@ class Split:
             yield text
 
     def describe(self, parts: list[dict]) -> dict:
-        """Description of the split: its parts, totals, counts of empty, shared and garbled texts."""
+        """Description of the split: its parts, totals, counts of empty and garbled texts."""
         if not parts:
             raise ValueError(
                 f"corpora: the {self.name} split of {self.source['source']} has no documents; "
