@@ -82,11 +82,12 @@ def wait_for(what: Callable[[], object], running: subprocess.Popen) -> object:
     raise AssertionError("it did not happen in time")
 
 
-def trainer(running: subprocess.Popen) -> psutil.Process | None:
+def trainer(running: subprocess.Popen, run: str = "") -> psutil.Process | None:
+    """The process that trains, of this run if one is named."""
     for child in psutil.Process(running.pid).children(recursive=True):
         with contextlib.suppress(psutil.Error):
             command = child.cmdline()
-            if "workflow.scripts.train" in command:
+            if "workflow.scripts.train" in command and command[-1].endswith(f"{run}.train.log"):
                 return child
     return None
 
@@ -153,7 +154,7 @@ def kill(project: Path, run: str, kind: Callable, late: bool, pause: float) -> t
     state = project / f"models/quick/{run}.state"
     before = state.stat().st_mtime_ns if state.exists() else None
     running = start(project)
-    victim = wait_for(lambda: trainer(running), running)
+    victim = wait_for(lambda: trainer(running, f"/{run}" if late else ""), running)
     if late:
         wait_for(lambda: state.exists() and state.stat().st_mtime_ns != before, running)
     time.sleep(pause)
