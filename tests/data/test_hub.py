@@ -124,7 +124,7 @@ def test_without_a_network_the_hub_ends_in_one_line_that_names_what_works(tmp_pa
     code = (
         "import sys, time\n"
         "time.sleep = lambda seconds: None\n"
-        "from workflow.scripts._cli import run\n"
+        "from workflow.helpers.cli import run\n"
         "from workflow.scripts.text import main\n"
         "run(lambda: main(sys.argv[1:]))\n"
     )

@@ -9,9 +9,9 @@ from bitnet.common.files import read_json
 from bitnet.export.runtimes import read, write_speed
 from bitnet.export.torch_runtimes import Ours, Transformers
 from tests.helpers.exports import Run, tabulate
+from workflow.helpers.cli import run as call
 from workflow.provenance.records import read_record
 from workflow.scripts import compare_runtimes
-from workflow.scripts._cli import run as call
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ NEUTRAL = {
         lambda text: text.replace('"""', '"""Namely: ', 1),
     ),
     "reformatting": ("bitnet/training/schedule.py", reformat),
-    "format of the log": ("workflow/scripts/_cli.py", swap("%H:%M:%S", "%H:%M")),
+    "format of the log": ("workflow/helpers/cli.py", swap("%H:%M:%S", "%H:%M")),
     "help of a flag": ("workflow/scripts/train.py", swap('help="steps"', 'help="updates"')),
     "key order": ("config.yaml", sort_keys),
     "key order below": ("tests/tiny.yaml", sort_keys),

@@ -17,8 +17,8 @@ from bitnet.model.quantization import ternary_codes
 from bitnet.model.transformer import Transformer
 from tests.conftest import DataSet
 from tests.helpers.agreement import Agreement, agreement
+from workflow.helpers.cli import run as call
 from workflow.scripts import evaluate, export, references, train
-from workflow.scripts._cli import run as call
 
 LENGTH = 32
 

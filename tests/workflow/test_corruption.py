@@ -23,8 +23,8 @@ from bitnet.config.recipe import ModelConfig, Recipe, TrainConfig
 from bitnet.model.checkpoint import load_state, load_weights, save_state
 from bitnet.model.transformer import Transformer
 from tests.helpers.project import ENVIRONMENT, ROOT, call
+from workflow.helpers.cli import run
 from workflow.scripts import train
-from workflow.scripts._cli import run
 
 MUTATIONS = 28  # of each of 17 files
 BEGUN_ANEW = re.compile(r"h16\.state.*: starting over|starting over: .*h16\.state")

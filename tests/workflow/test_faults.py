@@ -1,7 +1,7 @@
 """Whatever kills a training, the next plain `snakemake` finishes it, to the same bits.
 
-Real processes, killed at random moments, five kills one after the other before a run may end. The
-default tests run two such sequences (every kind of kill in both stages); `pytest -m faults` twenty.
+Real processes, killed at random moments, five times before a run may end: two such sequences (all
+kinds of kill in both stages), with `pytest -m faults` twenty.
 """
 
 import contextlib
@@ -22,8 +22,7 @@ import pytest
 from bitnet.common.tensors import load_tensors
 from tests.helpers.project import ENVIRONMENT, SNAKEMAKE, call, copy_project, snakemake
 
-TARGET = "results/quick/h16_wd0.csv"
-RUNS = ("h16", "h16_wd0")  # the trunk, its branch
+TARGET, RUNS = "results/quick/h16_wd0.csv", ("h16", "h16_wd0")  # a trunk and its branch
 STEPS, EVERY = 1600, 20  # a busy machine may be a hundred steps late with a kill
 TINY = (TARGET, "--cores", "1", "--configfile", "tests/tiny.yaml")
 TIMEOUT = 120  # seconds: a hang, not a slow machine
@@ -77,13 +76,13 @@ def wait_for(what: Callable[[], object], running: subprocess.Popen) -> object:
     while time.monotonic() < end:
         if found := what():
             return found
-        assert running.poll() is None, "the pipeline ended too early"
         time.sleep(0.005)
+        assert running.poll() is None, "the pipeline ended too early"
     raise AssertionError("it did not happen in time")
 
 
 def trainer(running: subprocess.Popen, run: str = "") -> psutil.Process | None:
-    """The process that trains, of this run if one is named."""
+    """The process that trains, if a run is named that of this run."""
     for child in psutil.Process(running.pid).children(recursive=True):
         with contextlib.suppress(psutil.Error):
             command = child.cmdline()
@@ -92,12 +91,12 @@ def trainer(running: subprocess.Popen, run: str = "") -> psutil.Process | None:
     return None
 
 
-def half_written(project: Path) -> list[Path]:
-    return [*project.glob("models/**/.*.state.*")]
+def half_written(project: Path) -> bool:
+    return any(project.glob("models/**/.*.state.*"))
 
 
 def state_of(project: Path) -> Path | None:
-    return next(iter(project.glob("models/**/*.state")), None)
+    return next(project.glob("models/**/*.state"), None)
 
 
 def interrupt(running: subprocess.Popen, _) -> None:

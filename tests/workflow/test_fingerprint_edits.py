@@ -16,7 +16,7 @@ SCRIPTS = sorted(path.stem for path in (ROOT / "workflow/scripts").glob("[a-z]*.
 BY_HAND = {"generate", "recipe", "scaling_test", "watch"}  # of no rule: nothing hangs on them
 NOTHING: set[str] = set()
 EDITS = {  # name: file, old, new, scripts that are run again
-    "format of the log": ("workflow/scripts/_cli.py", "%H:%M:%S", "%H:%M", NOTHING),
+    "format of the log": ("workflow/helpers/cli.py", "%H:%M:%S", "%H:%M", NOTHING),
     "words of the progress line": (
         "bitnet/monitoring/progress.py",
         '"loss {loss:.3f}, ',
@@ -50,7 +50,7 @@ EDITS = {  # name: file, old, new, scripts that are run again
     ),
     "help of a flag": ("workflow/scripts/train.py", 'help="steps"', 'help="updates"', NOTHING),
     "help of a flag that many share": (
-        "workflow/scripts/_tables.py",
+        "workflow/helpers/tables.py",
         'help="CSV files of runs"',
         'help="tables"',
         NOTHING,

@@ -11,6 +11,8 @@ import pytest
 from bitnet.common.files import read_json, write_json
 from bitnet.config.recipe import ModelConfig, Recipe, TrainConfig
 from bitnet.evaluation.record import RunRecord
+from workflow.helpers.cli import code_of
+from workflow.helpers.tables import warnings
 from workflow.provenance.recognise import bring_in_order, stale_outputs
 from workflow.provenance.records import (
     differences,
@@ -21,8 +23,6 @@ from workflow.provenance.records import (
     write_record,
 )
 from workflow.scripts import provenance, verdict
-from workflow.scripts._cli import code_of
-from workflow.scripts._tables import warnings
 
 
 def record(hidden=64, decay=0.0, optimizer="adam", weights="ternary", lr=1.5e-3, seed=0) -> dict:

@@ -21,7 +21,7 @@ UNFOLLOWED = (
     "bitnet.common.processes",
     "bitnet.common.tensors",
     "workflow.provenance",
-    "workflow.scripts._cli",
+    "workflow.helpers.cli",
 )
 UNUSED = {"train": ("bitnet.monitoring",)}  # watches a training and changes no number of it
 OF_SOURCE = {"stories": "bitnet.data.stories", "arithmetic": "bitnet.data.arithmetic"}

@@ -22,7 +22,7 @@ from bitnet.inference.completions import answers
 from bitnet.inference.engine import Inference
 from bitnet.model.checkpoint import load_trained
 from bitnet.training.device import claim
-from workflow.scripts._cli import code_of, flags, log, parsed, run
+from workflow.helpers.cli import code_of, flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:

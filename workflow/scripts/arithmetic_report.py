@@ -10,8 +10,8 @@ from bitnet.common.files import write_text
 from bitnet.experiments.arithmetic import judge, markdown, scores
 from bitnet.experiments.runs import Answers
 from bitnet.figures import losses
-from workflow.scripts._cli import code_of, parsed, run
-from workflow.scripts._reports import read_runs, report_flags, save_figure, seal
+from workflow.helpers.cli import code_of, parsed, run
+from workflow.helpers.reports import read_runs, report_flags, save_figure, seal
 
 
 def main(argv: list[str] | None = None) -> None:

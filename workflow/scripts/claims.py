@@ -15,10 +15,10 @@ from bitnet.claims.ledger import ledger, markdown
 from bitnet.common.files import write_text
 from bitnet.config.question import Question
 from bitnet.config.thresholds import Thresholds
+from workflow.helpers.cli import code_of, flags, parsed, run
+from workflow.helpers.tables import read_tables
 from workflow.provenance.environment import environment
 from workflow.provenance.records import record_of, write_record
-from workflow.scripts._cli import code_of, flags, parsed, run
-from workflow.scripts._tables import read_tables
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -25,9 +25,9 @@ from bitnet.common.tensors import load_tensors, save_tensors
 from bitnet.data import probe
 from bitnet.data.dataloader import open_shard
 from bitnet.export.runtimes import LlamaCpp, Runtime, markdown, read, write_speed
+from workflow.helpers.cli import ROOT, code_of, flags, log, parsed, run
 from workflow.provenance.environment import environment
 from workflow.provenance.records import record_of, write_record
-from workflow.scripts._cli import ROOT, code_of, flags, log, parsed, run
 
 # Flag of a form: runtime, and the package that it needs.
 FORMS = {

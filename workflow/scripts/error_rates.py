@@ -36,8 +36,8 @@ from bitnet.verdict.error_rates.rates import (
 )
 from bitnet.verdict.error_rates.scenarios import FIX, NULL, TRIFLE, TRUTHS, scenarios
 from bitnet.verdict.rule import judge
-from workflow.scripts._cli import log, parsed, run
-from workflow.scripts._tables import judging_flags, original, read_tables, seal
+from workflow.helpers.cli import log, parsed, run
+from workflow.helpers.tables import judging_flags, original, read_tables, seal
 
 SEEDS = (3, 5, 10)
 DRAWN = 5000  # seeds, to show how well the generator fits

@@ -13,9 +13,9 @@ from pathlib import Path
 from bitnet.common.files import damaged, read_json, write_text
 from bitnet.common.tensors import load_tensors
 from bitnet.evaluation.metrics import evaluate
+from workflow.helpers.cli import code_of, flags, log, parsed, run
 from workflow.provenance.environment import environment
 from workflow.provenance.records import differences, record_of, write_record
-from workflow.scripts._cli import code_of, flags, log, parsed, run
 
 MEASURED = ("environment", "diverged", "first_step", "seconds", "tokens_per_second")
 MEASURED += ("peak_memory_mib", "processes")

@@ -19,8 +19,8 @@ from bitnet.common.files import read_json, sha256
 from bitnet.evaluation.metrics import CSV_TYPES
 from bitnet.evaluation.record import RunRecord
 from bitnet.export.formats import FOLDERS, FORMATS
+from workflow.helpers.cli import code_of, flags, log, parsed, run
 from workflow.provenance.records import read_record
-from workflow.scripts._cli import code_of, flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:

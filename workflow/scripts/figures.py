@@ -15,10 +15,10 @@ from bitnet.config.question import ORIGINAL, Question
 from bitnet.config.thresholds import Thresholds
 from bitnet.figures.draw import FIGURES, draw
 from bitnet.figures.style import METADATA, save
+from workflow.helpers.cli import code_of, flags, log, parsed, run
+from workflow.helpers.tables import best_possible_loss, read_tables
 from workflow.provenance.environment import environment
 from workflow.provenance.records import write_record
-from workflow.scripts._cli import code_of, flags, log, parsed, run
-from workflow.scripts._tables import best_possible_loss, read_tables
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -24,7 +24,7 @@ from bitnet.inference.engine import Inference
 from bitnet.inference.sampling import Sampling, generate
 from bitnet.model.checkpoint import load_trained
 from bitnet.training.device import claim
-from workflow.scripts._cli import flags, parsed, run
+from workflow.helpers.cli import flags, parsed, run
 
 UNFINISHED = "\ufffd"  # a decoder returns it for an incomplete character
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from bitnet.common.files import read_json, sha256, write_json
 from bitnet.data.manifest import make_manifest
 from bitnet.data.tokenizer import open_tokenizer
-from workflow.scripts._cli import code_of, flags, log, parsed, run
+from workflow.helpers.cli import code_of, flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:

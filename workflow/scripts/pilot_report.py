@@ -8,9 +8,9 @@
 from bitnet.common.files import write_json, write_text
 from bitnet.data.tokenizer import open_tokenizer
 from bitnet.experiments.pilot import judge, markdown
+from workflow.helpers.cli import code_of, log, parsed, run
+from workflow.helpers.trained import read_trained, trained_flags
 from workflow.provenance.environment import environment
-from workflow.scripts._cli import code_of, log, parsed, run
-from workflow.scripts._trained import read_trained, trained_flags
 
 
 def main(argv: list[str] | None = None) -> None:

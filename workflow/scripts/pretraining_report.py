@@ -14,11 +14,11 @@ from bitnet.common.files import write_text
 from bitnet.data.tokenizer import open_tokenizer
 from bitnet.experiments.pretraining import ORDERS, markdown, outcome, scores
 from bitnet.figures import losses
+from workflow.helpers.cli import code_of, parsed, run
+from workflow.helpers.reports import save_figure
+from workflow.helpers.trained import read_trained, trained_flags
 from workflow.provenance.environment import environment
 from workflow.provenance.records import record_of, write_record
-from workflow.scripts._cli import code_of, parsed, run
-from workflow.scripts._reports import save_figure
-from workflow.scripts._trained import read_trained, trained_flags
 
 NATS, BITS = "Loss (nats a token)", "Bits per byte"
 

@@ -4,7 +4,7 @@ python -m workflow.scripts.provenance --inputs results/quick/*.provenance.json -
 """
 
 from bitnet.common.files import checksum, read_json, write_json
-from workflow.scripts._cli import flags, parsed, run
+from workflow.helpers.cli import flags, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bitnet.config.load import read_project
 from bitnet.config.study import Study
-from workflow.scripts._cli import flags, run
+from workflow.helpers.cli import flags, run
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bitnet.common.files import read_json, write_json
 from bitnet.evaluation.baselines import make_references
-from workflow.scripts._cli import code_of, flags, log, parsed, run
+from workflow.helpers.cli import code_of, flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -13,8 +13,8 @@ from bitnet.common.files import write_text
 from bitnet.config.question import Question
 from bitnet.config.thresholds import Thresholds
 from bitnet.report.page import page
-from workflow.scripts._cli import log, parsed, run
-from workflow.scripts._tables import best_possible_loss, judging_flags, read_tables, seal
+from workflow.helpers.cli import log, parsed, run
+from workflow.helpers.tables import best_possible_loss, judging_flags, read_tables, seal
 
 
 def main(argv: list[str] | None = None) -> None:

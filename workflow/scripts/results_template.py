@@ -12,8 +12,8 @@ import json
 from bitnet.claims.results_template import results_template
 from bitnet.common.files import write_text
 from bitnet.config.thresholds import Thresholds
-from workflow.scripts._cli import parsed, run
-from workflow.scripts._tables import judging_flags, original, read_tables, seal
+from workflow.helpers.cli import parsed, run
+from workflow.helpers.tables import judging_flags, original, read_tables, seal
 
 
 def main(argv: list[str] | None = None) -> None:

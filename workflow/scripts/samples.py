@@ -32,7 +32,7 @@ from bitnet.inference.sampling import Sampling
 from bitnet.model.checkpoint import load_trained
 from bitnet.model.transformer import Transformer
 from bitnet.training.device import claim
-from workflow.scripts._cli import code_of, flags, log, parsed, run
+from workflow.helpers.cli import code_of, flags, log, parsed, run
 
 PROMPTS = ("Once upon a time", "One", "")  # "": the start of a document
 STORIES, MOST_TOKENS = 100, 400  # sampled per model, and the most tokens per story

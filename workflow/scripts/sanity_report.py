@@ -12,10 +12,10 @@ from pathlib import Path
 from bitnet.common.files import write_text
 from bitnet.experiments.decision import markdown, rows
 from bitnet.figures import losses
+from workflow.helpers.cli import code_of, flags, parsed, run
+from workflow.helpers.reports import save_figure
 from workflow.provenance.environment import environment
 from workflow.provenance.records import read_record, record_of, write_record
-from workflow.scripts._cli import code_of, flags, parsed, run
-from workflow.scripts._reports import save_figure
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -21,8 +21,8 @@ from bitnet.config.recipe import OPTIMIZERS, WEIGHTS, ModelConfig, Recipe, Train
 from bitnet.config.thresholds import Thresholds
 from bitnet.evaluation.metrics import CSV_TYPES
 from bitnet.evaluation.states import state
+from workflow.helpers.cli import ROOT, flags, run
 from workflow.scripts import evaluate, manifest, references, shards, text, tokenizer, train
-from workflow.scripts._cli import ROOT, flags, run
 
 WARMUP_STEPS, WARMUP_SHARE = 375, 20  # short runs warm up over a twentieth of their steps
 EVALUATIONS = 20

@@ -17,7 +17,7 @@ from bitnet.common.processes import in_processes
 from bitnet.data.parts import settle
 from bitnet.data.shards import Encode, as_split
 from bitnet.data.tokenizer import open_tokenizer
-from workflow.scripts._cli import code_of, flags, log, parsed, run
+from workflow.helpers.cli import code_of, flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:

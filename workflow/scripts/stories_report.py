@@ -10,8 +10,8 @@ from bitnet.common.files import write_text
 from bitnet.experiments.runs import Samples
 from bitnet.experiments.stories import bits_per_byte, judge, markdown, scores
 from bitnet.figures import losses as plot_experiments
-from workflow.scripts._cli import code_of, parsed, run
-from workflow.scripts._reports import read_runs, report_flags, save_figure, seal
+from workflow.helpers.cli import code_of, parsed, run
+from workflow.helpers.reports import read_runs, report_flags, save_figure, seal
 
 NATS, BITS = "Loss (nats a token)", "Bits per byte"
 

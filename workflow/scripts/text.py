@@ -14,7 +14,7 @@ from bitnet.common.files import write_json
 from bitnet.data.corpora import Split, document_hash
 from bitnet.data.parts import settle
 from bitnet.data.text import read_text_part
-from workflow.scripts._cli import code_of, flags, parsed, run
+from workflow.helpers.cli import code_of, flags, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -16,7 +16,7 @@ from bitnet.common.files import sha256, whole_file, write_json
 from bitnet.data.text import read_text
 from bitnet.data.tokenizer import Tokenizer
 from bitnet.data.tokenizer_training import mistral_model, train_characters, train_tokenizer
-from workflow.scripts._cli import code_of, flags, log, parsed, run
+from workflow.helpers.cli import code_of, flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -38,8 +38,8 @@ from bitnet.training.device import claim, describe, is_out_of_memory
 from bitnet.training.distributed import Ranks, joined, launched
 from bitnet.training.step import compiles
 from bitnet.training.trainer import Trainer, train
+from workflow.helpers.cli import code_of, flags, log, parsed, run
 from workflow.provenance.environment import environment
-from workflow.scripts._cli import code_of, flags, log, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -17,8 +17,8 @@ from bitnet.config.thresholds import Thresholds
 from bitnet.evaluation.record import RunRecord
 from bitnet.verdict.report import markdown
 from bitnet.verdict.rule import judge
-from workflow.scripts._cli import log, parsed, run
-from workflow.scripts._tables import judging_flags, read_tables, seal, warnings
+from workflow.helpers.cli import log, parsed, run
+from workflow.helpers.tables import judging_flags, read_tables, seal, warnings
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -21,7 +21,7 @@ from bitnet.common.errors import refuse
 from bitnet.config.load import read_project
 from bitnet.config.study import Study
 from bitnet.monitoring import status
-from workflow.scripts._cli import ROOT, flags, run
+from workflow.helpers.cli import ROOT, flags, run
 
 COLUMNS = ("run", "state", "stage", "step", "loss", "unique", "tok/s", "left", "age")
 LEGEND = "unique: UniquePredictions at the last evaluation; tok/s: tokens a second; age: of the log"

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from bitnet.common.files import read_json, whole_file
 from bitnet.experiments.runs import MeasuredRun
 from bitnet.figures.style import save
+from workflow.helpers.cli import flags
 from workflow.provenance.environment import environment
 from workflow.provenance.records import record_of, write_record
-from workflow.scripts._cli import flags
 
 Measured = TypeVar("Measured", bound=MeasuredRun)
 

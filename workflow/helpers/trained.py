@@ -8,7 +8,7 @@ from bitnet.common.files import read_json
 from bitnet.common.tensors import load_tensors
 from bitnet.config.thresholds import Limits
 from bitnet.experiments.pretraining import Trained
-from workflow.scripts._cli import flags
+from workflow.helpers.cli import flags
 
 
 def trained_flags(doc: str | None) -> argparse.ArgumentParser:

@@ -13,9 +13,9 @@ from bitnet.common.errors import refuse
 from bitnet.config.question import Question
 from bitnet.evaluation.metrics import CSV_TYPES
 from bitnet.evaluation.record import RunRecord
+from workflow.helpers.cli import code_of, flags
 from workflow.provenance.environment import environment
 from workflow.provenance.records import disagreements, read_record, record_of, unlike, write_record
-from workflow.scripts._cli import code_of, flags
 
 
 def judging_flags(
