@@ -1,7 +1,6 @@
 """Whatever kills a training, the next plain `snakemake` finishes it, to the same bits.
 
-Real processes, killed at random moments, five times before a run may end: two such sequences (all
-kinds of kill in both stages), with `pytest -m faults` twenty.
+Real processes, five kills before a run may end: two such sequences, `pytest -m faults` twenty.
 """
 
 import contextlib
@@ -67,6 +66,7 @@ def start(project: Path) -> subprocess.Popen:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored behind a `&`
         )
 
 
