@@ -22,7 +22,7 @@ from bitnet.common.tensors import load_tensors
 from tests.helpers.project import ENVIRONMENT, SNAKEMAKE, call, copy_project, snakemake
 
 TARGET, RUNS = "results/quick/h16_wd0.csv", ("h16", "h16_wd0")  # a trunk and its branch
-STEPS, EVERY = 1600, 20  # a busy machine may be a hundred steps late with a kill
+STEPS, EVERY = 1000, 20  # a busy machine may be a hundred steps late with a kill
 TINY = (TARGET, "--cores", "1", "--configfile", "tests/tiny.yaml")
 TIMEOUT = 120  # seconds: a hang, not a slow machine
 SEQUENCES, BY_DEFAULT = 20, 2
