@@ -97,20 +97,23 @@ def make_references(folder: str | Path, manifest: dict, source: Mapping) -> dict
             }
             for order, reference in found.items()
         },
-        "best_possible": best_possible_loss(source, placed),
+        "best_possible": best_possible_loss(source, manifest),
         "blind": len(np.unique(found["bigram"]["predictions"])) < BLIND_BELOW,
     }
 
 
-def best_possible_loss(source: Mapping, placed: Mapping) -> dict | None:
-    """Lowest loss that any model can reach on a built-in corpus; None for other text.
+def best_possible_loss(source: Mapping, manifest: Mapping) -> dict | None:
+    """The least loss that any model can reach on built-in text; None where it is not known.
 
-    source: the corpus's block of `corpora`. placed: the manifest's probe. `loss` is in nats per
-    token at the probe; for stories there are also `bits_per_byte`, and the numbers of `stories` and
-    `bytes` that it was measured on.
+    source: the block of corpora that the manifest's data were made from. `loss` is in nats per
+    token at the probe; of stories there are also bits_per_byte, and the numbers of stories and
+    bytes that it was measured on. Of arithmetic it is known only where a token is a character.
     """
+    placed, split = manifest["probe"], manifest["train"]
     if source.get("source") == "arithmetic":
-        return {"loss": entropy_rate(source)}
+        # Each problem is its characters, a start and an end; × and ÷ are two bytes of UTF-8.
+        by_character = split["tokens"] >= split["bytes"] + split["documents"]
+        return {"loss": entropy_rate(source)} if by_character else None
     if source.get("source") != "stories":
         return None
     held_out = list(islice(stories(source["seed"], "validation"), STORIES))

@@ -8,6 +8,7 @@
 """
 
 import json
+import math
 
 import numpy as np
 
@@ -60,7 +61,7 @@ def main(argv: list[str] | None = None) -> None:
         written=written,
         losses=losses(seen, manifest, tokenizer),
         unigram=known["references"]["unigram"]["loss"],
-        best_possible=known["best_possible"]["loss"],
+        best_possible=(known["best_possible"] or {"loss": math.nan})["loss"],
         weights=latent_weights(arrays) if not trained["diverged"] else {},
     )
     log.info("%d answers", len(written))
