@@ -50,7 +50,9 @@ class _HeadLoss(torch.autograd.Function):
             x.mul_(1 / (count * weights))  # the softmax, as a share of the mean
             if smoothing:
                 x.sub_(smoothing / (count * size))
-            x.scatter_add_(1, target, x.new_full(target.shape, (smoothing - 1) / count))
+            # Of a number, unlike of a tensor, this stays one kernel under deterministic algorithms.
+            # A row has one target, so nothing accumulates.
+            x.scatter_(1, target, (smoothing - 1) / count, reduce="add")
             x = x.to(fast)
             torch.mm(x, matrix, out=grad_hidden[n : n + step])
             grad_weight += x.mT @ some

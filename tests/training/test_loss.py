@@ -6,6 +6,9 @@ import torch.nn.functional as F
 
 from bitnet.training.loss import head_loss
 
+# Under deterministic algorithms these sort on a GPU, and copy from memory that no capture reads.
+SORTED = ("scatter_add", "scatter.src", "scatter_.src", "index_put", "index_add", "put_")
+
 
 def example(dtype=torch.float64, tokens=37, size=50, width=12):
     """Hidden states, head and targets, with logits of some tens."""
@@ -72,3 +75,17 @@ def test_a_chunk_is_all_that_is_ever_held_of_the_logits():
     with Watch():
         head_loss(hidden, weight, targets, at_once=4 * 4096).backward()
     assert max(biggest) == weight.numel() > 4 * 4096
+
+
+def test_nothing_in_a_loss_is_what_a_deterministic_gpu_sorts():
+    called = []
+
+    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            called.append(str(function).removeprefix("aten."))
+            return function(*args, **(kwargs or {}))
+
+    with Watch():
+        head_loss(*example(), label_smoothing=0.1).backward()
+    assert "scatter_.value_reduce" in called
+    assert not [name for name in called if name.startswith(SORTED)]
