@@ -29,7 +29,7 @@ def observe(model: nn.Module, windows: torch.Tensor, positions: int) -> dict[str
     (N,) nats of each predicted distribution; mean_entropy () nats of the mean distribution;
     hidden_cosine (), the mean cosine between the last hidden states of two positions;
     legacy_prediction (20,), the argmax ids after `legacy_contexts`; and the arrays of
-    `Layers.found`. Logits are computed in float32, means in float64.
+    `Layers.found`. Logits are computed in float32, under autocast too; means in float64.
     """
     vocab_size = model.config.vocab_size
     per_chunk = max(1, LOGITS_AT_ONCE // (vocab_size * (windows.shape[1] - 1)))
@@ -41,7 +41,7 @@ def observe(model: nn.Module, windows: torch.Tensor, positions: int) -> dict[str
     for chunk in windows.split(per_chunk):
         with layers:
             hidden = model.hidden(chunk[:, :-1]).flatten(0, 1)[:left]  # (n, C)
-        logits = model.lm_head(hidden).float()  # (n, V)
+        logits = head(model, hidden).float()  # (n, V)
         targets = chunk[:, 1:].flatten()[:left]
         log_p = F.log_softmax(logits, dim=-1)
         p = log_p.exp()
@@ -53,13 +53,23 @@ def observe(model: nn.Module, windows: torch.Tensor, positions: int) -> dict[str
         left -= len(targets)
     mean = total / positions
     contexts = legacy_contexts(vocab_size)[:, : windows.shape[1] - 1].to(windows.device)
+    legacy = head(model, model.hidden(contexts))[:, -1]
     return {
         **layers.found(),
         **{key: torch.cat(parts).cpu().numpy() for key, parts in seen.items()},
         "mean_entropy": torch.special.entr(mean).sum().cpu().numpy(),
         "hidden_cosine": mean_cosine(direction, positions).cpu().numpy(),
-        "legacy_prediction": model(contexts)[:, -1].argmax(dim=-1).cpu().numpy(),
+        "legacy_prediction": legacy.argmax(dim=-1).cpu().numpy(),
     }
+
+
+def head(model: nn.Module, hidden: torch.Tensor) -> torch.Tensor:
+    """Logits (..., V) of hidden states (..., C), in the head's own dtype under autocast too.
+
+    In bfloat16 the largest logits of a position are often equal, and the predictions are others.
+    """
+    with torch.autocast(hidden.device.type, enabled=False):
+        return model.lm_head(hidden.to(model.lm_head.weight.dtype))
 
 
 def legacy_contexts(vocab_size: int) -> torch.Tensor:

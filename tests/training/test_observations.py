@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from scipy.spatial.distance import pdist
 
 from bitnet.config.recipe import ModelConfig
@@ -34,6 +35,20 @@ def test_the_mean_cosine_of_positions_that_are_all_alike_is_one():
     with torch.no_grad():
         m.embed_tokens.weight[:] = m.embed_tokens.weight[0].clone()
     assert observe(m, windows(), 60)["hidden_cosine"] == pytest.approx(1, abs=1e-6)
+
+
+def test_logits_are_products_in_float32_under_autocast_too():
+    m, rows = model(tie_embeddings=False), windows()
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        seen = observe(m, rows, 50)
+        hidden = m.hidden(rows[:, :-1]).flatten(0, 1)[:50]
+        legacy = m.hidden(legacy_contexts(VOCAB))[:, -1]
+    weight = m.lm_head.weight.detach().double()
+    expected = F.cross_entropy(
+        hidden.double() @ weight.T, rows[:, 1:].flatten()[:50], reduction="none"
+    )
+    assert seen["nll"] == pytest.approx(expected.numpy(), abs=1e-5)  # bfloat16: some 1e-3
+    assert seen["legacy_prediction"].tolist() == (legacy.double() @ weight.T).argmax(-1).tolist()
 
 
 def test_legacy_predictions_follow_twenty_contexts_of_eight_random_ids():
