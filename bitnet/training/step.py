@@ -3,7 +3,9 @@
 import logging
 import os
 import shutil
+import sysconfig
 from contextlib import nullcontext
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -26,6 +28,11 @@ ALONE = Ranks()
 # earns that back. For a GPU this number is a guess: no compiled step has been measured there.
 WORTH_SECONDS = 600
 COMPILERS = ("c++", "g++", "clang++")  # what torch needs to compile for a CPU
+C_COMPILERS = ("gcc", "clang", "cc")  # for a GPU it needs triton, which builds its launchers in C
+BF16_FROM = (
+    8,
+    0,
+)  # compute capability; below it bfloat16 is emulated, and no fast attention has it
 
 log = logging.getLogger(__name__)
 
@@ -105,19 +112,31 @@ class Step:
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """Autocast to bfloat16 on a GPU; disabled on a CPU, where bfloat16 would be slower."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+    """Autocast to bfloat16 on a GPU that computes in it; disabled on others and on a CPU."""
+    fast = device.type == "cuda" and torch.cuda.get_device_capability(device) >= BF16_FROM
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=fast)
 
 
 def compiles(recipe: Recipe, device: torch.device) -> bool:
     """Whether to compile a run: as its recipe states, else if the run is long enough.
 
-    A CPU run without a C++ compiler on the machine is compiled only if its recipe demands it.
+    A run on a machine that lacks what torch needs to compile for the device is compiled only if
+    its recipe demands it.
     """
     c = recipe.training
     if c.compile is not None:
         return c.compile
     gpu = device.type == "cuda"
-    if not gpu and not any(map(shutil.which, (os.environ.get("CXX", ""), *COMPILERS))):
+    return c.steps * step_seconds(recipe, gpu) >= WORTH_SECONDS and can_compile(gpu)
+
+
+def can_compile(gpu: bool) -> bool:
+    """Whether this machine has what torch needs to compile for a GPU, or for its CPU."""
+    if not gpu:
+        return any(map(shutil.which, (os.environ.get("CXX", ""), *COMPILERS)))
+    try:
+        import triton  # noqa: F401
+    except ImportError:
         return False
-    return c.steps * step_seconds(recipe, gpu) >= WORTH_SECONDS
+    compiler = any(map(shutil.which, (os.environ.get("CC", ""), *C_COMPILERS)))
+    return compiler and Path(sysconfig.get_path("include"), "Python.h").is_file()

@@ -2,6 +2,9 @@
 
 import copy
 import dataclasses
+import sys
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -12,7 +15,7 @@ from bitnet.model import bitlinear
 from bitnet.model.transformer import Transformer, linear_weights, parameter_groups
 from bitnet.training import step as step_module
 from bitnet.training.device import claim
-from bitnet.training.step import WORTH_SECONDS, Step, compiles
+from bitnet.training.step import WORTH_SECONDS, Step, autocast, compiles
 
 CPU = torch.device("cpu")
 GPU = torch.device("cuda")
@@ -187,7 +190,17 @@ def test_a_rate_in_a_tensor_is_that_rate():
     assert_equal_models(a.model, b.model, rtol=0, atol=1e-6)  # the tensor is float32
 
 
-def test_long_runs_are_compiled_and_a_recipe_can_say_otherwise(monkeypatch):
+@pytest.fixture
+def gpu_tools(monkeypatch, tmp_path) -> Path:
+    """What torch needs to compile for a GPU, pretended; returns the place of its Python.h."""
+    (tmp_path / "Python.h").touch()
+    monkeypatch.setitem(sys.modules, "triton", ModuleType("triton"))
+    monkeypatch.setattr(step_module.sysconfig, "get_path", lambda name: str(tmp_path))
+    monkeypatch.setattr(step_module.shutil, "which", {"g++": "/g++", "gcc": "/gcc"}.get)
+    return tmp_path / "Python.h"
+
+
+def test_long_runs_are_compiled_and_a_recipe_can_say_otherwise(gpu_tools, monkeypatch):
     short, long = recipe(steps=1000), recipe(steps=2_000_000)
     assert not compiles(short, CPU) and compiles(recipe(steps=1000, compile=True), CPU)
     assert compiles(long, CPU) and compiles(long, GPU)
@@ -196,7 +209,33 @@ def test_long_runs_are_compiled_and_a_recipe_can_say_otherwise(monkeypatch):
     # A trunk and its branches are decided alike.
     assert compiles(recipe(steps=2_000_000, stage2_weight_decay=None), CPU)
     monkeypatch.setattr(step_module.shutil, "which", lambda name: None)
-    assert not compiles(long, CPU) and compiles(long, GPU)
+    assert not compiles(long, CPU) and not compiles(long, GPU)
+
+
+@pytest.mark.parametrize("lacking", ["triton", "Python.h", "gcc"])
+def test_a_run_on_a_gpu_is_compiled_only_where_all_that_it_takes_is_there(
+    lacking, gpu_tools, monkeypatch
+):
+    long = recipe(steps=2_000_000)
+    assert compiles(long, GPU)
+    if lacking == "triton":
+        monkeypatch.setitem(sys.modules, "triton", None)  # an import of it fails
+    elif lacking == "Python.h":
+        gpu_tools.unlink()
+    else:
+        monkeypatch.setattr(step_module.shutil, "which", {"g++": "/g++"}.get)
+    assert not compiles(long, GPU) and compiles(long, CPU)
+    assert compiles(recipe(steps=1000, compile=True), GPU)  # then torch's own message says it
+
+
+@pytest.mark.parametrize(
+    ("capability", "mixed"), [((7, 0), False), ((7, 5), False), ((8, 0), True), ((12, 0), True)]
+)
+def test_bfloat16_is_for_gpus_that_compute_in_it(capability, mixed, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(step_module.torch, "autocast", lambda kind, dtype, enabled: enabled)
+    assert autocast(GPU) is mixed
+    assert autocast(CPU) is False
 
 
 def test_a_training_on_a_cpu_takes_for_zero_what_would_slow_it_down_tenfold():
