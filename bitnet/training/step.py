@@ -38,7 +38,9 @@ log = logging.getLogger(__name__)
 
 
 class Step:
-    """The training step of a model and its optimizer; it never waits for the device.
+    """The training step of a model and its optimizer.
+
+    It never waits for the device, but for the first replays of a CUDA graph, which are checked.
 
     compiled: the layers run through torch.compile.
     ranks: the processes that share this step, each on its part of the batch.
@@ -65,8 +67,10 @@ class Step:
         if captured and ranks.count > 1:
             captured = False
             log.warning("no CUDA graph of a step that %d processes share", ranks.count)
-        graph = CudaGraph(self.compute, self.forget) if captured else None
-        self.run = graph or (lambda rows, key: self.compute(rows))
+        self.graph: CudaGraph | None = None
+        self.run = self.eager
+        if captured:
+            self.capture()
 
     def __call__(self, rows: torch.Tensor, lr: float, weight_decay: float) -> torch.Tensor:
         """Train on token ids (B, T + 1) int64; returns the values of `MEANS` (5,)."""
@@ -89,6 +93,19 @@ class Step:
         clip_grads_with_norm_(self.model.parameters(), c.gradient_clip, norm)
         self.optimizer.step()
         return torch.stack([loss, norm, *norms])
+
+    def eager(self, rows: torch.Tensor, key: object) -> torch.Tensor:
+        """What `run` is without a CUDA graph."""
+        return self.compute(rows)
+
+    def capture(self) -> None:
+        """Run the steps to come as a CUDA graph, which holds the learning rate as a tensor."""
+        self.optimizer.lr = torch.zeros((), device=self.device)
+        self.graph = self.run = CudaGraph(self.compute, self.forget, self.state())
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """The tensors that a step changes, by name: parameters and moments."""
+        return dict(self.model.named_parameters()) | self.optimizer.state_dict()
 
     def forget(self) -> None:
         """Drop the gradients of all parameters."""

@@ -150,9 +150,11 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
     log.info("%s %d", DIVERGED if trainer.diverged else FINISHED, trainer.step)
     if trainer.diverged:
         print(f"{args.output}: {DIVERGED} {trainer.step}", file=sys.stderr, flush=True)
+    graph = trainer.advance.graph
+    how = {"cuda_graph": graph.outcome} if graph else {}
     record = {
         **key,
-        "environment": {"device": key["device"], **environment()},
+        "environment": {"device": key["device"], **how, **environment()},
         "diverged": trainer.diverged,
         "first_step": first,  # of the last piece, if there was more than one
         **watch.measured(trainer),
