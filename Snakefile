@@ -56,6 +56,7 @@ include: "workflow/rules/results.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/experiments.smk"
 include: "workflow/rules/export.smk"
+include: "workflow/rules/doctor.smk"
 
 
 onstart:
