@@ -16,6 +16,7 @@ from bitnet.common.errors import refuse
 OPTIMIZERS = ("adam", "adamw", "adam-matrices", "adamw-all", "adamw-unscaled")
 WEIGHTS = ("ternary", "full_precision")
 ACTIVATIONS = ("swiglu", "relu2")
+PRECISIONS = ("float32", "mixed", "auto")  # see `bitnet.training.precision`
 MOST_EVALUATIONS = 10_000  # per run: each records some 50 KB
 
 
@@ -157,6 +158,8 @@ class TrainConfig:
     """CPU threads; the rounding of sums depends on their number."""
     deterministic: bool = False
     """On a GPU: only kernels that give the same bits each time. A CPU always does."""
+    precision: str = "float32"
+    """Of matrix products: float32, mixed (bfloat16 factors), auto (mixed where that is fast)."""
     compile: bool | None = None
     """Whether torch.compile is used; None: if the run is long enough to earn its cost back."""
     accumulate: int = 1
@@ -175,6 +178,8 @@ class TrainConfig:
                 raise refuse(key, getattr(self, key), f"1 to steps - 1 = {self.steps - 1}")
         if self.optimizer not in OPTIMIZERS:
             raise refuse("optimizer", self.optimizer, " or ".join(OPTIMIZERS))
+        if self.precision not in PRECISIONS:
+            raise refuse("precision", self.precision, " or ".join(PRECISIONS))
         if not 0 <= self.warmup_steps < self.lr_switch:
             raise refuse(
                 "warmup_steps",

@@ -6,7 +6,7 @@ input quantise it once. The layer has no norm of its own (the transformer normal
 and no bias.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -14,10 +14,16 @@ import torch.nn.functional as F
 from torch import nn
 
 from bitnet.config.recipe import WEIGHTS
+from bitnet.model.products import (
+    FullPrecisionLinear,
+    integer_product,
+    integers_are_fast,
+    integers_pay,
+    joined,
+    mixed_types,
+    plain_linear,
+)
 from bitnet.model.quantization import int8_codes, ternary_codes
-
-VNNI = torch.cpu._is_vnni_supported()
-INTEGERS_FROM = 2**24  # multiply-adds of the products of one input
 
 _kept: dict | None = None  # quantised weights by (id of the weight, form), in `quantised_once`
 
@@ -37,13 +43,13 @@ def quantised_once() -> Iterator[None]:
         _kept = None
 
 
-def _once(form: Callable, weight: torch.Tensor, argument: object) -> tuple:
-    """The result of `form(weight, argument)`, cached inside `quantised_once`."""
+def _once(form: Callable, weight: torch.Tensor, *arguments: object) -> tuple:
+    """The result of `form(weight, *arguments)`, cached inside `quantised_once`."""
     if _kept is None:
-        return form(weight, argument)
+        return form(weight, *arguments)
     key = (id(weight), form)
     if key not in _kept:
-        _kept[key] = form(weight, argument)
+        _kept[key] = form(weight, *arguments)
     return _kept[key]
 
 
@@ -54,43 +60,22 @@ def _full_form(weight: torch.Tensor, integers: bool) -> tuple:
     return codes.mul_(scale), scale, eight
 
 
-def _mixed_form(weight: torch.Tensor, fast: torch.dtype) -> tuple:
-    """A weight's codes in the dtype `fast`, and their scale."""
+def _mixed_form(weight: torch.Tensor, fast: torch.dtype, integers: bool) -> tuple:
+    """A weight's codes in the dtype `fast`, their scale, int8 codes (None unless `integers`)."""
     codes, scale = ternary_codes(weight)
-    return codes.to(fast), scale
+    return codes.to(fast), scale, codes.to(torch.int8) if integers else None
 
 
 def bit_linear(x: torch.Tensor, *weights: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Products of `x` (..., in) with each weight (out, in), both quantised: one (..., out) each.
 
     Activations are quantised to int8, weights to ternary. Gradients reach the latent weights and
-    `x` straight through the quantisers. Under autocast the products run in its dtype, else in
-    float32 or float64; a CPU with fast int8 products computes large float32 ones in integers
-    (see `integers_pay`).
+    `x` straight through the quantisers. Mixed products (`mixed_types`) have bfloat16 factors, the
+    others float32 or float64; a CPU with fast int8 products computes large ones of the forward
+    pass in integers (see `integers_pay`).
     """
-    mixed = torch.is_autocast_enabled(x.device.type)
-    return (_Mixed if mixed else _Full).apply(x, *weights)
-
-
-def integers_pay(x: torch.Tensor, weights: Sequence[torch.Tensor]) -> bool:
-    """Whether `x` (..., in) times the weights (out, in) is faster as products of int8 codes.
-
-    With VNNI int8 runs at four times float32's speed, which has to pay for int8 copies of the
-    inputs and a pass over the result; without it torch multiplies int8 over 20 times slower.
-    """
-    large = x.numel() * sum(map(len, weights)) >= INTEGERS_FROM
-    return VNNI and large and x.device.type == "cpu" and x.dtype == torch.float32
-
-
-def integer_product(rows: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    """Exact product of int8 codes `rows` (N, in) and `weight` (out, in), times `scale` (N, 1).
-
-    Returns float32 (N, out).
-    """
-    product = torch._int_mm(rows, weight.t())
-    # Converted from int32 to float32 in place: another array of this size costs more than the pass.
-    result = product.view(torch.float32)
-    return result.copy_(product).mul_(scale)
+    types = mixed_types(x, weights)
+    return _Mixed.apply(types, x, *weights) if types else _Full.apply(x, *weights)
 
 
 class _Full(torch.autograd.Function):
@@ -131,22 +116,28 @@ class _Full(torch.autograd.Function):
 
 
 class _Mixed(torch.autograd.Function):
-    """Products of the codes in autocast's dtype; the scales are applied to the results.
+    """Products of the codes in the type of the factors; the scales are applied to the results.
 
-    bfloat16 represents every code exactly, so a forward product has exact factors. The backward
-    pass keeps int8 codes.
+    bfloat16 represents every code exactly, so a forward product has exact factors; a CPU computes
+    it in integers. With y = (codes_x codes_w^T) s_x s_w both gradients need g s_x s_w, which is
+    rounded to bfloat16 once: d/dw = (g s_x s_w)^T codes_x / s_w, d/dx = (g s_x s_w) codes_w / s_x.
     """
 
     @staticmethod
-    def forward(ctx, x, *weights):
-        fast = torch.get_autocast_dtype(x.device.type)
-        codes, scale = int8_codes(x)
-        quantised = [_once(_mixed_form, w, fast) for w in weights]
-        rows = codes.to(fast)
-        ys = tuple((F.linear(rows, w) * (scale * s)).to(fast) for w, s in quantised)
-        ctx.save_for_backward(codes.to(torch.int8), scale, *(t for q in quantised for t in q))
-        ctx.dtypes = [x.dtype, *(w.dtype for w in weights)]
-        return ys
+    def forward(ctx, types, x, *weights):
+        fast, result = types
+        integers = result == torch.float32 and integers_are_fast(x.device)
+        codes, scale = int8_codes(x.flatten(0, -2))
+        quantised = [_once(_mixed_form, w, fast, integers) for w in weights]
+        rows = codes.to(torch.int8) if integers else codes.to(fast)
+        if integers:
+            ys = [integer_product(rows, eight, scale * s) for _, s, eight in quantised]
+        else:
+            ys = [F.linear(rows, w) * (scale * s) for w, s, _ in quantised]
+        # The backward pass keeps int8 codes, half of bfloat16's memory.
+        ctx.save_for_backward(rows.to(torch.int8), scale, *(t for q in quantised for t in q[:2]))
+        ctx.shape, ctx.dtypes = x.shape, [x.dtype, *(w.dtype for w in weights)]
+        return tuple(y.view(*x.shape[:-1], -1).to(result) for y in ys)
 
     @staticmethod
     def backward(ctx, *grads):
@@ -154,16 +145,16 @@ class _Mixed(torch.autograd.Function):
         x_dtype, *w_dtypes = ctx.dtypes
         w_codes, w_scales = quantised[::2], quantised[1::2]
         fast = w_codes[0].dtype
-        rows = codes.to(fast).flatten(0, -2)
+        pairs = zip(grads, w_scales, strict=True)
+        scaled = joined([(g.flatten(0, -2) * (scale * s)).to(fast) for g, s in pairs], 1)
         grad_x, grad_w = None, [None] * len(w_codes)
-        if ctx.needs_input_grad[0]:
-            maps = zip(grads, w_codes, w_scales, strict=True)
-            grad_x = sum((grad.to(fast) @ w) * s for grad, w, s in maps).to(x_dtype)
-        for i, dtype in enumerate(w_dtypes):
-            if ctx.needs_input_grad[1 + i]:
-                scaled = (grads[i] * scale).to(fast).flatten(0, -2)
-                grad_w[i] = (scaled.mT @ rows).to(dtype)
-        return grad_x, *grad_w
+        if ctx.needs_input_grad[1]:
+            grad_x = ((scaled @ joined(w_codes, 0)).float() / scale).view(ctx.shape).to(x_dtype)
+        if any(ctx.needs_input_grad[2:]):
+            parts = (scaled.mT @ codes.to(fast)).split([len(w) for w in w_codes])
+            maps = zip(parts, w_scales, w_dtypes, strict=True)
+            grad_w = [part.float().div_(s).to(dtype) for part, s, dtype in maps]
+        return None, grad_x, *grad_w
 
 
 class BitLinear(nn.Linear):
@@ -178,7 +169,7 @@ class BitLinear(nn.Linear):
 
 
 def make_linear(in_features: int, out_features: int, weights: str) -> nn.Linear:
-    """BitLinear for `weights="ternary"`; nn.Linear without bias for `"full_precision"`.
+    """BitLinear for `weights="ternary"`; FullPrecisionLinear for `"full_precision"`.
 
     ValueError in one line for any other `weights`.
     """
@@ -186,14 +177,15 @@ def make_linear(in_features: int, out_features: int, weights: str) -> nn.Linear:
         raise ValueError(f"weights is {weights!r}; allowed: {', '.join(WEIGHTS)}")
     if weights == "ternary":
         return BitLinear(in_features, out_features)
-    return nn.Linear(in_features, out_features, bias=False)
+    return FullPrecisionLinear(in_features, out_features)
 
 
 def side_by_side(x: torch.Tensor, *layers: nn.Linear) -> tuple[torch.Tensor, ...]:
     """Outputs (..., out) of several layers for one input (..., in).
 
-    If all layers are BitLinear, the input is quantised once for all of them.
+    Layers of one kind quantise or convert the input once for all of them.
     """
-    if all(isinstance(layer, BitLinear) for layer in layers):
-        return bit_linear(x, *(layer.weight for layer in layers))
+    for kind, function in ((BitLinear, bit_linear), (FullPrecisionLinear, plain_linear)):
+        if all(isinstance(layer, kind) for layer in layers):
+            return function(x, *(layer.weight for layer in layers))
     return tuple(layer(x) for layer in layers)

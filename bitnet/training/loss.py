@@ -8,6 +8,8 @@ its softmax and then by its gradient.
 import torch
 import torch.nn.functional as F
 
+from bitnet.model.products import mixed_types
+
 LOGITS_AT_ONCE = 2**24  # elements of a chunk of logits: 64 MB in float32
 
 
@@ -31,12 +33,12 @@ def head_loss(
 class _HeadLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx, hidden, weight, targets, smoothing, at_once):
-        mixed = torch.is_autocast_enabled(hidden.device.type)
-        fast = torch.get_autocast_dtype(hidden.device.type) if mixed else weight.dtype
+        types = mixed_types(hidden, [weight])
+        fast = types[0] if types else weight.dtype
         rows, matrix = hidden.to(fast), weight.to(fast)
         count, size = len(targets), len(weight)
         total = weight.new_zeros(())
-        grad_hidden, grad_weight = torch.empty_like(rows), torch.zeros_like(weight)
+        grad_hidden, grad_weight = torch.empty_like(rows), torch.empty_like(weight)
         step = max(1, at_once // size)
         for n in range(0, count, step):
             some, target = rows[n : n + step], targets[n : n + step, None]
@@ -55,11 +57,16 @@ class _HeadLoss(torch.autograd.Function):
             x.scatter_(1, target, (smoothing - 1) / count, reduce="add")
             x = x.to(fast)
             torch.mm(x, matrix, out=grad_hidden[n : n + step])
-            grad_weight += x.mT @ some
+            if n == 0:
+                grad_weight.copy_(x.mT @ some) if types else torch.mm(x.mT, some, out=grad_weight)
+            else:
+                grad_weight += x.mT @ some
         ctx.save_for_backward(grad_hidden.to(hidden.dtype), grad_weight)
         return total / count
 
     @staticmethod
     def backward(ctx, grad):
         grad_hidden, grad_weight = ctx.saved_tensors
+        if grad.device.type == "cpu" and grad == 1:  # two passes that would change nothing
+            return grad_hidden, grad_weight, None, None, None
         return grad_hidden.mul_(grad), grad_weight.mul_(grad), None, None, None

@@ -5,6 +5,7 @@ import os
 import shutil
 import sysconfig
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from bitnet.config.recipe import Recipe, TrainConfig
 from bitnet.config.speed import step_seconds
 from bitnet.model.bitlinear import quantised_once
+from bitnet.model.products import fastest_float32, mixed_products
 from bitnet.model.transformer import parameter_groups
 from bitnet.training.cuda_graph import CudaGraph
 from bitnet.training.distributed import Exchange, Ranks
@@ -29,10 +31,6 @@ ALONE = Ranks()
 WORTH_SECONDS = 600
 COMPILERS = ("c++", "g++", "clang++")  # what torch needs to compile for a CPU
 C_COMPILERS = ("gcc", "clang", "cc")  # for a GPU it needs triton, which builds its launchers in C
-BF16_FROM = (
-    8,
-    0,
-)  # compute capability; below it bfloat16 is emulated, and no fast attention has it
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +42,18 @@ class Step:
 
     compiled: the layers run through torch.compile.
     ranks: the processes that share this step, each on its part of the batch.
+    mixed: products have bfloat16 factors (see `bitnet.training.precision`).
 
     ValueError in one line where the batch does not divide into processes x micro-batches.
     """
 
     def __init__(
-        self, model: nn.Module, config: TrainConfig, compiled: bool = False, ranks: Ranks = ALONE
+        self,
+        model: nn.Module,
+        config: TrainConfig,
+        compiled: bool = False,
+        ranks: Ranks = ALONE,
+        mixed: bool = False,
     ):
         config.micro_batch(ranks.count)
         self.model, self.config, self.ranks = model, config, ranks
@@ -62,6 +66,8 @@ class Step:
         several = config.accumulate > 1 or config.checkpoint_activations
         self.quantised = quantised_once if several and not compiled else nullcontext
         self.device = model.embed_tokens.weight.device
+        self.products = partial(mixed_products, self.device, mixed)
+        self.float32 = fastest_float32 if self.device.type == "cpu" and not mixed else nullcontext
         # An unscaled decay is divided by the LR: a new constant each step, which no graph holds.
         captured = self.device.type == "cuda" and DECAYS[config.optimizer].times_lr
         if captured and ranks.count > 1:
@@ -90,7 +96,9 @@ class Step:
         loss = self.exchange.total(torch.stack(losses).sum())
         norms = torch.stack([get_total_norm([p.grad for p in part]) for part in self.parts])
         norm = torch.linalg.vector_norm(norms)
-        clip_grads_with_norm_(self.model.parameters(), c.gradient_clip, norm)
+        # A CPU's norm can be read without waiting: a pass over all gradients that changes none.
+        if self.graph or self.device.type != "cpu" or not norm <= c.gradient_clip:
+            clip_grads_with_norm_(self.model.parameters(), c.gradient_clip, norm)
         self.optimizer.step()
         return torch.stack([loss, norm, *norms])
 
@@ -118,20 +126,19 @@ class Step:
         last: whether it is the step's last one, after which gradients are summed over the
         processes. Returns its share () of the batch's mean loss, in nats, without gradients.
         """
-        c = self.config
-        with autocast(self.device):
-            hidden = self.hidden(rows[:, :-1]).flatten(0, 1)
-            targets = rows[:, 1:].flatten()
-            loss = head_loss(hidden, self.model.lm_head.weight, targets, c.label_smoothing)
+        c, head = self.config, self.model.lm_head.weight
+        inputs, targets = rows[:, :-1], rows[:, 1:].flatten()
+        # Multiply-adds of a product of the layers, and of one of the head.
+        small, large = (len(targets) * n for n in (head.shape[1] ** 2, head.numel()))
+        with self.products():
+            with self.float32(small):
+                hidden = self.hidden(inputs).flatten(0, 1)
+            with self.float32(large):
+                loss = head_loss(hidden, head, targets, c.label_smoothing)
             part = loss / (c.accumulate * self.ranks.count)
-        self.exchange.backward(part, last)
+        with self.float32(small):
+            self.exchange.backward(part, last)
         return part.detach()
-
-
-def autocast(device: torch.device) -> torch.autocast:
-    """Autocast to bfloat16 on a GPU that computes in it; disabled on others and on a CPU."""
-    fast = device.type == "cuda" and torch.cuda.get_device_capability(device) >= BF16_FROM
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=fast)
 
 
 def compiles(recipe: Recipe, device: torch.device) -> bool:

@@ -17,7 +17,7 @@ from bitnet.model.transformer import Transformer
 from bitnet.training.distributed import Ranks
 from bitnet.training.observations import codes, continuations, health, observe
 from bitnet.training.schedule import schedules
-from bitnet.training.step import ALONE, MEANS, Step, autocast
+from bitnet.training.step import ALONE, MEANS, Step
 
 RECENT = 100  # steps over which Loss and GradNorm are averaged and FlipRate is counted
 CHECK_EVERY = 10  # steps between checks that the loss is finite: a check waits for a GPU
@@ -33,6 +33,7 @@ class Trainer:
     device: torch.device
     compiled: bool = False
     ranks: Ranks = ALONE
+    mixed: bool = False
     step: int = 0
     diverged: bool = False
     spike: float = 0.0  # largest loss above the mean of RECENT steps since the last row, nats
@@ -44,7 +45,7 @@ class Trainer:
         torch.manual_seed(self.recipe.training.seed)
         model = Transformer(self.recipe.model, self.recipe.training.sequence_length)
         self.model = model.to(self.device)
-        self.advance = Step(self.model, self.recipe.training, self.compiled, self.ranks)
+        self.advance = Step(self.model, self.recipe.training, self.compiled, self.ranks, self.mixed)
         self.lr, self.wd = schedules(self.recipe.training)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
@@ -114,7 +115,7 @@ class Trainer:
 
         windows (count, length + 1) int64 and positions are the probe's.
         """
-        with autocast(self.device):
+        with self.advance.products():
             row = observe(self.model, windows, positions)
         flip_rate = float("nan")
         means = dict.fromkeys(MEANS, float("nan"))

@@ -9,7 +9,7 @@ from transformers.integrations.bitnet import AutoBitLinear, pack_weights
 from transformers.integrations.bitnet import BitLinear as PackedBitLinear
 
 from bitnet.config.recipe import ModelConfig
-from bitnet.model import bitlinear
+from bitnet.model import bitlinear, products
 from bitnet.model.bitlinear import BitLinear, bit_linear, make_linear
 from bitnet.model.quantization import int8_codes, ternary_codes
 from bitnet.model.transformer import Transformer
@@ -161,8 +161,8 @@ def test_only_the_gradients_asked_for_are_given():
 @pytest.fixture
 def always_integers(monkeypatch):
     """Products of integers at every size and on every CPU: torch has them everywhere, if slowly."""
-    monkeypatch.setattr(bitlinear, "VNNI", True)
-    monkeypatch.setattr(bitlinear, "INTEGERS_FROM", 0)
+    monkeypatch.setattr(products, "VNNI", True)
+    monkeypatch.setattr(products, "INTEGERS_FROM", 0)
 
 
 def test_a_product_of_integers_is_exact():
@@ -173,12 +173,12 @@ def test_a_product_of_integers_is_exact():
     exact = (rows.long() @ weight.long().T).to(torch.float32)
     scale = torch.tensor([[1.0], [0.5], [2.0], [4.0], [0.25]])
     assert exact.min() > 2**24
-    assert torch.equal(bitlinear.integer_product(rows, weight, scale), exact * scale)
+    assert torch.equal(products.integer_product(rows, weight, scale), exact * scale)
 
 
 def test_products_of_integers_give_the_textbook_layer_and_gradients(always_integers):
     x, weight, grad = example(torch.float32)
-    assert bitlinear.integers_pay(x, [weight])
+    assert products.integers_pay(x, [weight])
     ours = gradients(layer, x, weight, grad)
     # In float64 nothing is rounded but the codes, which are the same ones.
     expected = gradients(textbook, x, weight, grad)
@@ -193,12 +193,12 @@ def test_maps_of_one_input_are_the_maps_one_by_one_as_integers_too(always_intege
 
 def test_integers_are_multiplied_only_where_that_is_fast(monkeypatch):
     weights = [torch.zeros(256, 256)]
-    monkeypatch.setattr(bitlinear, "VNNI", True)
-    assert bitlinear.integers_pay(torch.zeros(4, 64, 256), weights)
-    assert not bitlinear.integers_pay(torch.zeros(4, 63, 256), weights)
-    assert not bitlinear.integers_pay(torch.zeros(4, 64, 256).double(), weights)
-    monkeypatch.setattr(bitlinear, "VNNI", False)
-    assert not bitlinear.integers_pay(torch.zeros(4, 64, 256), weights)
+    monkeypatch.setattr(products, "VNNI", True)
+    assert products.integers_pay(torch.zeros(4, 64, 256), weights)
+    assert not products.integers_pay(torch.zeros(4, 63, 256), weights)
+    assert not products.integers_pay(torch.zeros(4, 64, 256).double(), weights)
+    monkeypatch.setattr(products, "VNNI", False)
+    assert not products.integers_pay(torch.zeros(4, 64, 256), weights)
 
 
 def model_gradients(dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, dict]:

@@ -12,6 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from bitnet.config.recipe import ModelConfig
 from bitnet.model.bitlinear import BitLinear
+from bitnet.model.products import FullPrecisionLinear
 from bitnet.model.transformer import Transformer, linear_weights, rotary_tables, rotate
 
 SMALL = {"vocab_size": 96, "hidden_size": 64, "num_layers": 3}
@@ -258,7 +259,9 @@ def test_twin_and_ternary_differ_in_the_class_of_the_linear_layers_alone():
     matrices = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_up_proj", "down_proj")
     assert {name.split(".")[-1] for name in different} == set(matrices)
     assert len(different) == 6 * 3
-    assert all((kinds[0][name], kinds[1][name]) == (BitLinear, nn.Linear) for name in different)
+    assert all(
+        (kinds[0][name], kinds[1][name]) == (BitLinear, FullPrecisionLinear) for name in different
+    )
     for (name, a), (other, b) in zip(
         ternary.state_dict().items(), twin.state_dict().items(), strict=True
     ):

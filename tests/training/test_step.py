@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 
 from bitnet.config.recipe import ModelConfig, Recipe, TrainConfig
-from bitnet.model import bitlinear
+from bitnet.model import bitlinear, products
 from bitnet.model.transformer import Transformer, linear_weights, parameter_groups
 from bitnet.training import step as step_module
 from bitnet.training.device import claim
-from bitnet.training.step import WORTH_SECONDS, Step, autocast, compiles
+from bitnet.training.step import WORTH_SECONDS, Step, compiles
 
 CPU = torch.device("cpu")
 GPU = torch.device("cuda")
@@ -96,8 +96,6 @@ def test_a_step_in_micro_batches_or_with_checkpoints_is_the_step_in_one_piece(we
 @pytest.mark.parametrize("mixed", [False, True])
 def test_a_step_quantises_each_weight_once_whatever_it_is_made_in(mixed, monkeypatch):
     model, rows, config = model_and_rows(torch.float32, accumulate=4, checkpoint_activations=True)
-    bf16 = torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed)
-    monkeypatch.setattr("bitnet.training.step.autocast", lambda device: bf16)
     counted, quantise = [], bitlinear.ternary_codes
 
     def count(weight):
@@ -106,6 +104,7 @@ def test_a_step_quantises_each_weight_once_whatever_it_is_made_in(mixed, monkeyp
 
     monkeypatch.setattr(bitlinear, "ternary_codes", count)
     step = Step(model, config)
+    step.products = lambda: torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed)
     before = [p.detach().clone() for p in linear_weights(model)]
     for times in (1, 2):
         step(rows, 1e-3, 0.1)
@@ -173,8 +172,8 @@ def test_a_compiled_step_has_the_gradients_of_the_step_in_float64(compiler):
 
 
 def test_a_compiled_step_multiplies_integers_in_one_graph_too(compiler, monkeypatch):
-    monkeypatch.setattr(bitlinear, "VNNI", True)
-    monkeypatch.setattr(bitlinear, "INTEGERS_FROM", 0)
+    monkeypatch.setattr(products, "VNNI", True)
+    monkeypatch.setattr(products, "INTEGERS_FROM", 0)
     _, expected, _, values = plain_and_compiled(torch.float32, layers=1)
     # A value next to the middle of two codes may be rounded either way.
     torch.testing.assert_close(values, expected, rtol=1e-2, atol=0)
@@ -226,16 +225,6 @@ def test_a_run_on_a_gpu_is_compiled_only_where_all_that_it_takes_is_there(
         monkeypatch.setattr(step_module.shutil, "which", {"g++": "/g++"}.get)
     assert not compiles(long, GPU) and compiles(long, CPU)
     assert compiles(recipe(steps=1000, compile=True), GPU)  # then torch's own message says it
-
-
-@pytest.mark.parametrize(
-    ("capability", "mixed"), [((7, 0), False), ((7, 5), False), ((8, 0), True), ((12, 0), True)]
-)
-def test_bfloat16_is_for_gpus_that_compute_in_it(capability, mixed, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    monkeypatch.setattr(step_module.torch, "autocast", lambda kind, dtype, enabled: enabled)
-    assert autocast(GPU) is mixed
-    assert autocast(CPU) is False
 
 
 def test_a_training_on_a_cpu_takes_for_zero_what_would_slow_it_down_tenfold():

@@ -10,6 +10,7 @@ from scipy.stats import entropy
 from bitnet.config.recipe import ModelConfig, Recipe, TrainConfig
 from bitnet.data import probe
 from bitnet.data.dataloader import batch
+from bitnet.model import products
 from bitnet.model.checkpoint import load_state, save_state
 from bitnet.training.trainer import Trainer, train
 
@@ -218,12 +219,14 @@ def test_batches_and_start_follow_from_the_seed(data):
 
 
 @pytest.mark.parametrize("weights", ["ternary", "full_precision"])
-def test_training_under_bf16_autocast_follows_the_one_in_float32(data, weights, monkeypatch):
+@pytest.mark.parametrize("on", ["cpu", "gpu"])
+def test_training_in_mixed_precision_follows_the_one_in_float32(data, weights, on, monkeypatch):
+    monkeypatch.setattr(products, "MIXED_FROM", 0)
     plain = run(Trainer(recipe(weights, steps=120), CPU), data, 120).observations()
-    bf16 = torch.autocast("cpu", dtype=torch.bfloat16)
-    monkeypatch.setattr("bitnet.training.trainer.autocast", lambda device: bf16)
-    trainer = run(Trainer(recipe(weights, steps=120), CPU), data, 120)
-    mixed = trainer.observations()
+    trainer = Trainer(recipe(weights, steps=120), CPU, mixed=on == "cpu")
+    if on == "gpu":  # what a GPU computes, on a CPU
+        trainer.advance.products = lambda: torch.autocast("cpu", dtype=torch.bfloat16)
+    mixed = run(trainer, data, 120).observations()
     assert {p.dtype for p in trainer.model.parameters()} == {torch.float32}
     assert not np.array_equal(mixed["nll"], plain["nll"])  # it did run in bf16
     gap = mixed["nll"].mean(axis=1) - plain["nll"].mean(axis=1)

@@ -18,7 +18,8 @@ from huggingface_hub import constants
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from bitnet.training.step import BF16_FROM, can_compile
+from bitnet.training.precision import BF16_FROM
+from bitnet.training.step import can_compile
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 GIB = 2**30

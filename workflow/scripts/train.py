@@ -36,6 +36,7 @@ from bitnet.monitoring.instruments import Instruments, tokenizer_of
 from bitnet.monitoring.progress import DIVERGED, FINISHED, reporter
 from bitnet.training.device import claim, describe, is_out_of_memory
 from bitnet.training.distributed import Ranks, joined, launched
+from bitnet.training.precision import resolved
 from bitnet.training.step import compiles
 from bitnet.training.trainer import Trainer, train
 from workflow.helpers.cli import code_of, flags, log, parsed, run
@@ -109,12 +110,13 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
         "data": manifest["sha256"],
         "device": describe(device),
         "compiled": compiles(recipe, device),
+        "precision": resolved(recipe.training.precision, device),
         "processes": ranks.count,
     }
     # torchrun if there is one, the shell of the job, the pipeline
     callers = psutil.Process().parents()[: 2 + (ranks.count > 1)]
     c, name, state = recipe.training, Path(args.output).name, Path(f"{args.output}.state")
-    trainer = Trainer(recipe, device, key["compiled"], ranks)
+    trainer = Trainer(recipe, device, key["compiled"], ranks, key["precision"] == "mixed")
     resume(trainer, args.trunk, state, key)
     folder, size = Path(args.manifest).parent, manifest["vocab_size"]
     tokens = open_shard(folder, manifest["train"], size)

@@ -1,0 +1,39 @@
+"""Which precision a training has on which device."""
+
+import pytest
+import torch
+
+from bitnet.training.precision import resolved
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.mark.parametrize("stated", ["float32", "mixed"])
+@pytest.mark.parametrize("device", [CPU, GPU])
+def test_a_stated_precision_is_the_one_that_runs(stated, device):
+    assert resolved(stated, device) == stated
+
+
+@pytest.mark.parametrize(
+    ("capability", "precision"),
+    [((7, 0), "float32"), ((7, 5), "float32"), ((8, 0), "mixed"), ((12, 0), "mixed")],
+)
+def test_auto_is_mixed_on_gpus_that_compute_in_bfloat16(capability, precision, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert resolved("auto", GPU) == precision
+
+
+@pytest.mark.parametrize(
+    ("features", "precision"),
+    [
+        ({}, "float32"),
+        ({"vnni"}, "float32"),
+        ({"avx512_bf16"}, "float32"),
+        ({"avx512_bf16", "vnni"}, "mixed"),
+        ({"amx_tile", "vnni"}, "mixed"),
+    ],
+)
+def test_auto_is_mixed_on_cpus_with_fast_bfloat16_and_int8(features, precision, monkeypatch):
+    for name in ("avx512_bf16", "amx_tile", "vnni"):
+        monkeypatch.setattr(torch.cpu, f"_is_{name}_supported", lambda n=name: n in features)
+    assert resolved("auto", CPU) == precision
