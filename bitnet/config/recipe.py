@@ -16,6 +16,7 @@ from bitnet.common.errors import refuse
 OPTIMIZERS = ("adam", "adamw", "adam-matrices", "adamw-all", "adamw-unscaled")
 WEIGHTS = ("ternary", "full_precision")
 ACTIVATIONS = ("swiglu", "relu2")
+WINDOWS = ("epochs", "random")  # how a training draws its text (bitnet.data.dataloader.batch)
 MOST_EVALUATIONS = 10_000  # per run: each records some 50 KB
 
 
@@ -145,6 +146,8 @@ class TrainConfig:
     """Largest gradient norm."""
     label_smoothing: float = 0.0
     """Share of the target's probability that is spread over the vocabulary."""
+    windows: str = "epochs"
+    """epochs: every token once before any twice; random: windows drawn with replacement."""
     shuffled: bool = False
     """Positive control: tokens are drawn independently, so that contexts carry no information."""
     evaluate_every: int = 1000
@@ -175,6 +178,8 @@ class TrainConfig:
                 raise refuse(key, getattr(self, key), f"1 to steps - 1 = {self.steps - 1}")
         if self.optimizer not in OPTIMIZERS:
             raise refuse("optimizer", self.optimizer, " or ".join(OPTIMIZERS))
+        if self.windows not in WINDOWS:
+            raise refuse("windows", self.windows, " or ".join(WINDOWS))
         if not 0 <= self.warmup_steps < self.lr_switch:
             raise refuse(
                 "warmup_steps",
