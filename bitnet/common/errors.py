@@ -16,5 +16,6 @@ def shorten(text: str, most: int = 200) -> str:
 
 
 def one_of(names: Iterable[str]) -> str:
-    """Allowed names as text: "one of a, b, c", shortened."""
-    return f"one of {shorten(', '.join(names))}"
+    """Allowed names as text: "one of a, b, c", shortened; what cannot be printed is escaped."""
+    listed = (name if name.isprintable() else repr(name) for name in names)
+    return f"one of {shorten(', '.join(listed))}"

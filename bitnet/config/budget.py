@@ -119,11 +119,14 @@ def _text(recipe: Recipe, corpus: Corpus, most: float | None) -> list[tuple[str,
     if most is not None and passes > most:
         told = f"{passes:.2f} passes over {size:,.0f} tokens ({why})"
         raise refuse("expect.passes", most, f"at least {told}; or raise train_bytes of the corpus")
-    again = 1 - math.exp(-passes)  # share of the text drawn at least once, at random
+    if recipe.training.windows == "epochs":
+        seen = f"{min(1, passes):.0%} of the text is seen, none of it twice before all of it once"
+    else:  # share of the text drawn at least once
+        seen = f"windows drawn at random: {1 - math.exp(-passes):.0%} of the text is seen"
     return [
         *rows,
         ("training text", f"{size:,.0f}", f"tokens, {why}"),
-        ("passes", f"{passes:.2f}", f"windows drawn at random: {again:.0%} of the text is seen"),
+        ("passes", f"{passes:.2f}", seen),
     ]
 
 

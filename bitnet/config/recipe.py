@@ -17,6 +17,7 @@ OPTIMIZERS = ("adam", "adamw", "adam-matrices", "adamw-all", "adamw-unscaled")
 WEIGHTS = ("ternary", "full_precision")
 ACTIVATIONS = ("swiglu", "relu2")
 PRECISIONS = ("float32", "mixed", "auto")  # see `bitnet.training.precision`
+WINDOWS = ("epochs", "random")  # how a training draws its text (bitnet.data.dataloader.batch)
 MOST_EVALUATIONS = 10_000  # per run: each records some 50 KB
 
 
@@ -146,6 +147,8 @@ class TrainConfig:
     """Largest gradient norm."""
     label_smoothing: float = 0.0
     """Share of the target's probability that is spread over the vocabulary."""
+    windows: str = "epochs"
+    """epochs: every token once before any twice; random: windows drawn with replacement."""
     shuffled: bool = False
     """Positive control: tokens are drawn independently, so that contexts carry no information."""
     evaluate_every: int = 1000
@@ -176,10 +179,10 @@ class TrainConfig:
                 object.__setattr__(self, key, self.steps // 2)
             if not 1 <= getattr(self, key) < self.steps:
                 raise refuse(key, getattr(self, key), f"1 to steps - 1 = {self.steps - 1}")
-        if self.optimizer not in OPTIMIZERS:
-            raise refuse("optimizer", self.optimizer, " or ".join(OPTIMIZERS))
-        if self.precision not in PRECISIONS:
-            raise refuse("precision", self.precision, " or ".join(PRECISIONS))
+        named = {"optimizer": OPTIMIZERS, "windows": WINDOWS, "precision": PRECISIONS}
+        for key, allowed in named.items():
+            if getattr(self, key) not in allowed:
+                raise refuse(key, getattr(self, key), " or ".join(allowed))
         if not 0 <= self.warmup_steps < self.lr_switch:
             raise refuse(
                 "warmup_steps",

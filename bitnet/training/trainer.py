@@ -92,8 +92,9 @@ class Trainer:
     def update(self, tokens: np.ndarray) -> None:
         """One optimizer step on the batch of (seed, step), drawn from token ids (tokens,)."""
         c, step = self.recipe.training, self.step + 1
-        drawn = batch(tokens, c.seed, step, c.batch_size, c.sequence_length, c.shuffled)
-        values = self.advance(torch.from_numpy(drawn), self.lr(step), self.wd(step))
+        size = (c.batch_size, c.sequence_length)
+        rows = torch.from_numpy(batch(tokens, c.seed, step, *size, c.windows, c.shuffled))
+        values = self.advance(rows, self.lr(step), self.wd(step))
         self.step = step
         self.recent = [*self.recent[-RECENT + 1 :], values]
 

@@ -58,6 +58,25 @@ def test_passes_are_counted_once_the_text_is_tokenised_and_guessed_before(study)
     assert rows(study, Corpus({**WEB, "source": "files"}))["training text"] == "?"
 
 
+@pytest.mark.parametrize(
+    ("windows", "tokens", "share"),
+    [
+        ("epochs", 3_932_160_000, "50%"),
+        ("epochs", 1_966_080_000, "100%"),
+        ("random", 3_932_160_000, "39%"),  # 1 - exp(-0.5)
+        ("random", 1_966_080_000, "63%"),
+    ],
+)
+def test_the_share_of_the_text_that_is_seen_depends_on_how_it_is_drawn(
+    config, windows, tokens, share
+):
+    change(config, "fineweb95m", "training/windows", windows)
+    study = Study.of(config, "fineweb95m")
+    found = verification(study, "h768_wd0", Corpus(WEB, tokens), None, gpu=True)
+    notes = {figure: why for figure, _, why in found}
+    assert f"{share} of the text is seen" in notes["passes"]
+
+
 @pytest.mark.parametrize("corpus", [Corpus({**WEB, "train_bytes": 2 * 10**9}), Corpus(WEB, 10**9)])
 def test_a_text_that_would_be_repeated_is_refused_in_one_line(study, corpus):
     with pytest.raises(ValueError, match=r"expect\.passes is 1; allowed: at least .* passes over"):

@@ -50,6 +50,11 @@ def test_the_main_study_is_the_question_as_it_was_asked(config):
     assert asked <= set(recipe.training.evaluation_steps(0, 20_000))
 
 
+def test_every_study_reads_its_text_in_epochs(config):
+    studies = [Study.of(config, name) for name in config["studies"]]
+    assert {study.recipe(study.runs()[0]).training.windows for study in studies} == {"epochs"}
+
+
 def test_a_trunk_differs_from_its_runs_in_stage_2_weight_decay_alone(config):
     study = Study.of(config, "quick")
     trunk = study.recipe(study.trunk("h64_wd0.05_adamw_seed2")).to_json()
@@ -167,6 +172,7 @@ def test_equal_recipes_are_equal_strings_however_numbers_are_written(config):
         ("studies/quick/grid/stage2_weight_decay", [0.05], ["question.treatment is 0"]),
         ("studies/quick/question/control", 0, ["question.control is 0", "treatment"]),
         ("studies/quick/question/headline/peak_lr", 1.0, ["headline.peak_lr is 1.0"]),
+        ("studies/quick/training/windows", "once", ["windows is 'once'", "epochs or random"]),
         ("studies/quick/training/evaluate_at", [2_001], ["evaluate_at is [2001]", "2000"]),
         ("studies/quick/training/steps", 10**9, ["evaluate_every is 200", "at least 100000"]),
         ("studies/arithmetic_quick/vocab_size", 3, ["vocab_size is 3", "at least 4"]),

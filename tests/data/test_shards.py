@@ -1,14 +1,12 @@
-"""Token shards and batches: what is written is read, and a batch is of its seed and step."""
+"""Token shards: what is written is read, and what was damaged is refused."""
 
 import hashlib
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bitnet.common.files import whole_file
-from bitnet.data.dataloader import batch, open_shard
+from bitnet.data.dataloader import open_shard
 from bitnet.data.shards import as_split, write_shard
 from tests.data.test_tokenizer import NASTY, one_line
 
@@ -83,51 +81,3 @@ def test_a_failure_while_writing_leaves_neither_half_a_shard_nor_the_old_one_har
         raise OSError("fire")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
-
-
-# --- batches ---
-
-
-@given(
-    tokens=st.integers(10, 500),
-    length=st.integers(1, 9),
-    size=st.integers(1, 20),
-    seed=st.integers(0, 2**32),
-    step=st.integers(0, 2**32),
-)
-def test_a_batch_is_consecutive_tokens_of_the_shard(tokens, length, size, seed, step):
-    rows = batch(np.arange(1000, 1000 + tokens, dtype=np.uint16), seed, step, size, length)
-    assert rows.shape == (size, length + 1)
-    assert rows.dtype == np.int64
-    assert (np.diff(rows, axis=1) == 1).all()  # each target is the next token of its input
-    assert rows.min() >= 1000
-    assert rows.max() < 1000 + tokens
-
-
-def test_every_window_of_the_shard_can_be_drawn():
-    tokens = np.arange(12)
-    starts = {int(row[0]) for step in range(50) for row in batch(tokens, 0, step, 8, 4)}
-    assert starts == set(range(12 - 4))
-
-
-def test_a_batch_depends_on_seed_and_step_alone():
-    tokens = np.arange(10_000)
-    alone = batch(tokens, 3, 70, 16, 8)
-    for step in range(70):  # what was trained before does not matter
-        batch(tokens, 3, step, 16, 8)
-    np.random.seed(0)  # whatever happens to the global generator
-    assert (batch(tokens, 3, 70, 16, 8) == alone).all()
-    assert (batch(tokens, 3, 71, 16, 8) != alone).any()
-    assert (batch(tokens, 4, 70, 16, 8) != alone).any()
-    assert (batch(tokens, 70, 3, 16, 8) != alone).any()
-
-
-def test_shuffled_batches_have_the_texts_frequencies_and_none_of_its_order():
-    tokens = np.tile(np.array([1, 2, 3, 3]), 2_500)  # after a 1 comes a 2, always
-    rows = np.concatenate([batch(tokens, 0, step, 16, 64, shuffled=True) for step in range(50)])
-    assert rows.shape == (50 * 16, 65)
-    shares = np.bincount(rows.ravel())[1:] / rows.size
-    np.testing.assert_allclose(shares, [0.25, 0.25, 0.5], atol=0.01)
-    after = rows[:, 1:][rows[:, :-1] == 1]  # over 10,000 of them
-    np.testing.assert_allclose(np.bincount(after)[1:] / len(after), shares, atol=0.02)
-    assert (rows[:16] == batch(tokens, 0, 0, 16, 64, shuffled=True)).all()

@@ -151,6 +151,21 @@ def test_smoothing_labels_minimises_the_mixed_cross_entropy(data):
     assert run(trainer, data, 1).recent[-1][0].item() == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize(("windows", "unseen"), [("epochs", 0), ("random", np.exp(-1))])
+def test_the_recipe_says_how_the_text_is_drawn(windows, unseen):
+    trainer, seen = Trainer(recipe(windows=windows), CPU), np.zeros(16_000)
+
+    def count(rows, *_):
+        np.add.at(seen, rows[:, 1:].numpy(), 1)
+        return torch.zeros(5)
+
+    trainer.advance = count
+    for _ in range(16_000 // (2 * 16)):  # one pass in batches of 2 x 16
+        trainer.update(np.arange(16_000, dtype=np.uint16))
+    assert seen.sum() == 16_000
+    assert (seen == 0).mean() == pytest.approx(unseen, abs=0.03)
+
+
 def test_what_is_shuffled_is_what_is_trained_on(data):
     seen = {}
     for shuffled in (False, True):

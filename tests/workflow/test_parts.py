@@ -72,8 +72,8 @@ def test_many_files_hold_the_tokens_and_windows_of_one(tmp_path, one, tokenizer,
     assert isinstance(joined, JoinedShards) and len(joined) == len(single)
     assert (joined[:] == single).all() and joined.dtype == single.dtype
     for step in range(20):
-        for shuffled in (False, True):
-            drawn = [batch(tokens, 3, step, 16, 64, shuffled) for tokens in (single, joined)]
+        for how in ({"windows": "epochs"}, {"windows": "random"}, {"shuffled": True}):
+            drawn = [batch(tokens, 3, step + 1, 16, 64, **how) for tokens in (single, joined)]
             assert (drawn[0] == drawn[1]).all()
     for key in ("tokens", "bytes", "documents"):
         assert many["train"][key] == one[1]["train"][key]
@@ -88,11 +88,16 @@ def test_many_files_hold_the_tokens_and_windows_of_one(tmp_path, one, tokenizer,
 
 def test_joined_shards_are_read_as_the_array_of_all():
     rng = np.random.default_rng(0)
-    pieces = [rng.integers(0, 99, size, dtype=np.uint16) for size in (5, 1, 7)]
+    pieces = [rng.integers(0, 99, size, dtype=np.uint16) for size in (5, 0, 1, 7)]
     whole, joined = np.concatenate(pieces), JoinedShards(pieces)
     index = rng.integers(0, 13, (4, 6))
     assert (joined[index] == whole[index]).all()
     assert (joined[3:9] == whole[3:9]).all() and (joined[-2:] == whole[-2:]).all()
+    for begin in range(-14, 15):
+        for end in range(-14, 15):
+            for stride in (1, 2, -1):
+                assert joined[begin:end:stride].tolist() == whole[begin:end:stride].tolist()
+    assert joined[2:4].dtype == joined[0:0].dtype == whole.dtype
     for outside in (-1, 13):
         with pytest.raises(IndexError):
             joined[np.array([0, outside])]
