@@ -162,8 +162,10 @@ def assert_valid(config: dict) -> None:
 
 def assert_valid_study(study: Study) -> None:
     settings = study.settings
-    for key in ("gpu", "threads", "checkpoint_every"):
+    for key in ("gpu", "threads"):
         assert whole(settings[key], key != "gpu", 10**9)
+    every = settings["checkpoint_every"]
+    assert every is None or whole(every, 1, 10**9)
     assert re.fullmatch(r"(bpe|characters)\d+|[\w.+@=,-]+-\d+", study.tokenizer) and line(
         study.tokenizer
     )

@@ -48,7 +48,7 @@ EDITS = {  # name: file, old, new, scripts that are run again
         "the pilot run says",
         NOTHING,
     ),
-    "help of a flag": ("workflow/scripts/train.py", 'help="steps"', 'help="updates"', NOTHING),
+    "help of a flag": ("workflow/scripts/train.py", 'help="steps;', 'help="updates;', NOTHING),
     "help of a flag that many share": (
         "workflow/helpers/tables.py",
         'help="CSV files of runs"',

@@ -84,6 +84,12 @@ def watch(wildcards):
     return f"{limits} --tensorboard" if settings["tensorboard"] else limits
 
 
+def checkpoints(wildcards):
+    """Flag of a training for the steps between two checkpoints; none where that is left to time."""
+    every = study_of(wildcards).settings["checkpoint_every"]
+    return f"--checkpoint-every {every}" if every else ""
+
+
 def overridden(wildcards):
     """The flag that trains a study against its pilot's decision, if the config names the study."""
     named = config.get("override_pilot") == study_of(wildcards).name

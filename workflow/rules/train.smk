@@ -20,7 +20,7 @@ rule train_trunk:
         gpu=of_processes("gpu"),
         launcher=launcher,
         device=setting("device"),
-        checkpoint_every=setting("checkpoint_every"),
+        checkpoints=checkpoints,
         watch=watch,
         overridden=overridden,
     params:
@@ -32,8 +32,7 @@ rule train_trunk:
     shell:
         "{resources.launcher} workflow.scripts.train --recipe {params.recipe:q}"
         " --manifest {input.manifest} --output {params.stem}"
-        " --pilot {input.pilot} {resources.overridden}"
-        " --checkpoint-every {resources.checkpoint_every}"
+        " --pilot {input.pilot} {resources.overridden} {resources.checkpoints}"
         " --device {resources.device} {resources.watch} --code {params.code} --log {log}"
 
 
@@ -55,7 +54,7 @@ rule train_branch:
         gpu=of_processes("gpu"),
         launcher=launcher,
         device=setting("device"),
-        checkpoint_every=setting("checkpoint_every"),
+        checkpoints=checkpoints,
         watch=watch,
     params:
         recipe=recipe,
@@ -66,5 +65,5 @@ rule train_branch:
     shell:
         "{resources.launcher} workflow.scripts.train --recipe {params.recipe:q}"
         " --manifest {input.manifest} --trunk {input.trunk} --output {params.stem}"
-        " --checkpoint-every {resources.checkpoint_every}"
+        " {resources.checkpoints}"
         " --device {resources.device} {resources.watch} --code {params.code} --log {log}"

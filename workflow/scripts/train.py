@@ -32,6 +32,7 @@ from bitnet.config.recipe import Recipe
 from bitnet.data import probe
 from bitnet.data.dataloader import open_shard
 from bitnet.model.checkpoint import load_state, save_state, save_weights
+from bitnet.monitoring.checkpoints import Checkpoints
 from bitnet.monitoring.instruments import Instruments, tokenizer_of
 from bitnet.monitoring.progress import DIVERGED, FINISHED, reporter
 from bitnet.training.device import claim, describe, is_out_of_memory
@@ -49,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--manifest", required=True, help="manifest beside its shards")
     parser.add_argument("--trunk", help=".trunk.safetensors to branch from")
     parser.add_argument("--output", required=True, help="path and stem of the files to write")
-    parser.add_argument("--checkpoint-every", type=int, default=500, help="steps")
+    parser.add_argument("--checkpoint-every", type=int, help="steps; default: by time")
     parser.add_argument("--device", default="auto", help="auto, cpu or a list like cuda:0,cuda:1")
     parser.add_argument("--pilot", nargs="*", help="pilot.json that must say go")
     parser.add_argument("--override-pilot", action="store_true", help="train whatever it says")
@@ -120,14 +121,15 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
     tokens = open_shard(folder, manifest["train"], size)
     validation = open_shard(folder, manifest["validation"], size)
     last = c.steps if c.stage2_weight_decay is not None else c.wd_switch
-    first, watch = trainer.step, None
-    if ranks.first:
-        limits, tokenizer = json.loads(args.anomalies), tokenizer_of(folder, manifest)
-        watch = Instruments(trainer, args.output, limits, tokenizer, args.tensorboard)
+    first, watch, checkpoints = trainer.step, None, None
 
     def save(now: dict[str, torch.Tensor]) -> None:
         save_state(now, state, {**key, "kind": "state"})
 
+    if ranks.first:
+        checkpoints = Checkpoints(trainer, save, args.checkpoint_every)
+        limits, tokenizer = json.loads(args.anomalies), tokenizer_of(folder, manifest)
+        watch = Instruments(trainer, args.output, limits, tokenizer, args.tensorboard)
     # Trainings of a pipeline share one terminal, where their bars would overwrite each other.
     hidden = None if args.log is None and ranks.first else True
     with tqdm(
@@ -140,8 +142,7 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
             probe.windows(validation, manifest["probe"]),
             manifest["probe"]["positions"],
             last,
-            save=save if ranks.first else None,
-            save_every=args.checkpoint_every,
+            save=checkpoints,
             report=report if ranks.first else None,
             watch=watch,
         )
