@@ -10,7 +10,7 @@ writes <output>.safetensors (weights), <output>.observations.safetensors and, fo
 <output>.trunk.safetensors (the state that its branches start from); <output>.anomalies.jsonl if
 there are any, and with --tensorboard the folder <output>.tensorboard. A recipe whose
 stage2_weight_decay is null is a trunk's. After an interruption the same command continues from
-<output>.state. Several processes share each batch:
+<output>.state, on another device or with more processes too. Several processes share each batch:
 
     torchrun --standalone --nproc-per-node 2 -m -- workflow.scripts.train ...
 """
@@ -31,12 +31,13 @@ from bitnet.common.tensors import save_tensors
 from bitnet.config.recipe import Recipe
 from bitnet.data import probe
 from bitnet.data.dataloader import open_shard
-from bitnet.model.checkpoint import load_state, save_state, save_weights
+from bitnet.model.checkpoint import save_state, save_weights
 from bitnet.monitoring.checkpoints import Checkpoints
 from bitnet.monitoring.instruments import Instruments, tokenizer_of
 from bitnet.monitoring.progress import DIVERGED, FINISHED, reporter
 from bitnet.training.device import claim, describe, is_out_of_memory
 from bitnet.training.distributed import Ranks, joined, launched
+from bitnet.training.resume import devices, resume, spelled
 from bitnet.training.step import compiles
 from bitnet.training.trainer import Trainer, train
 from workflow.helpers.cli import code_of, flags, log, parsed, run
@@ -104,19 +105,21 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
             f"vocab_size is {recipe.model.vocab_size}; allowed: {manifest['vocab_size']}, the "
             f"size of the tokenizer of {args.manifest}"
         )
-    key = {
+    compiled = compiles(recipe, device)
+    where = {"device": describe(device), "processes": ranks.count, "compiled": compiled}
+    if ranks.first:
+        log.info("trained on %s", spelled(where))
+        print(f"{args.output}: trained on {spelled(where)}", file=sys.stderr, flush=True)
+    made = {
         "recipe": json.loads(recipe.to_json()),
         "code": args.code,
         "data": manifest["sha256"],
-        "device": describe(device),
-        "compiled": compiles(recipe, device),
-        "processes": ranks.count,
     }
     # torchrun if there is one, the shell of the job, the pipeline
     callers = psutil.Process().parents()[: 2 + (ranks.count > 1)]
     c, name, state = recipe.training, Path(args.output).name, Path(f"{args.output}.state")
-    trainer = Trainer(recipe, device, key["compiled"], ranks)
-    resume(trainer, args.trunk, state, key)
+    trainer = Trainer(recipe, device, compiled, ranks)
+    trained_on = resume(trainer, args.trunk, state, made, where)
     folder, size = Path(args.manifest).parent, manifest["vocab_size"]
     tokens = open_shard(folder, manifest["train"], size)
     validation = open_shard(folder, manifest["validation"], size)
@@ -124,7 +127,7 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
     first, watch, checkpoints = trainer.step, None, None
 
     def save(now: dict[str, torch.Tensor]) -> None:
-        save_state(now, state, {**key, "kind": "state"})
+        save_state(now, state, {**made, "trained_on": trained_on, "kind": "state"})
 
     if ranks.first:
         checkpoints = Checkpoints(trainer, save, args.checkpoint_every)
@@ -152,8 +155,10 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
     if trainer.diverged:
         print(f"{args.output}: {DIVERGED} {trainer.step}", file=sys.stderr, flush=True)
     record = {
-        **key,
-        "environment": {"device": key["device"], **environment()},
+        **made,
+        **where,
+        "trained_on": trained_on,
+        "environment": {"device": devices(trained_on), **environment()},
         "diverged": trainer.diverged,
         "first_step": first,  # of the last piece, if there was more than one
         **watch.measured(trainer),
@@ -165,34 +170,6 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
     write(trainer, args.output, {"inputs": inputs, "targets": targets}, record)
     if not orphaned:
         state.unlink(missing_ok=True)
-
-
-def resume(trainer: Trainer, trunk: str | None, state: Path, key: dict) -> None:
-    """Load the state of an interrupted training with the same key, else the trunk if given."""
-    try:
-        saved, found = load_state(state)
-        if found == {**key, "kind": "state"}:
-            trainer.load_state_dict(saved)
-            log.info("resumed at step %d", trainer.step)
-            return
-        log.info("%s is of another recipe, code, data or device: starting over", state)
-    except FileNotFoundError:
-        pass
-    except ValueError as error:
-        log.warning("starting over: %s", error)
-    if trunk:
-        saved, found = load_state(trunk)
-        model, training = key["recipe"]["model"], key["recipe"]["training"]
-        own = {
-            **key,
-            "recipe": {"model": model, "training": {**training, "stage2_weight_decay": None}},
-            "kind": "trunk",
-        }
-        for part in ("kind", "recipe", "code", "data"):
-            if found.get(part) != own[part]:
-                raise ValueError(f"{trunk!r} is of another {part}; delete it and run again")
-        trainer.load_state_dict(saved)
-        log.info("branched from %s at step %d", trunk, trainer.step)
 
 
 def write(trainer: Trainer, output: str, positions: dict, record: dict) -> None:
