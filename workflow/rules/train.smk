@@ -13,13 +13,13 @@ rule train_trunk:
         "logs/{scope}{trunk}.train.log",
     benchmark:
         "logs/{scope}{trunk}.train.tsv"
-    threads: of_processes("threads")
+    threads: training_threads
     # These are resources, not params, because Snakemake reruns a job whose params change, and none
     # of these affects the weights.
     resources:
-        gpu=of_processes("gpu"),
+        gpu=training_gpu_slots,
         launcher=launcher,
-        device=setting("device"),
+        device=device_flags,
         checkpoints=checkpoints,
         watch=watch,
         overridden=overridden,
@@ -33,7 +33,7 @@ rule train_trunk:
         "{resources.launcher} workflow.scripts.train --recipe {params.recipe:q}"
         " --manifest {input.manifest} --output {params.stem}"
         " --pilot {input.pilot} {resources.overridden} {resources.checkpoints}"
-        " --device {resources.device} {resources.watch} --code {params.code} --log {log}"
+        " {resources.device} {resources.watch} --code {params.code} --log {log}"
 
 
 rule train_branch:
@@ -47,13 +47,13 @@ rule train_branch:
         "logs/{scope}{run}.train.log",
     benchmark:
         "logs/{scope}{run}.train.tsv"
-    threads: of_processes("threads")
+    threads: training_threads
     # These are resources, not params, because Snakemake reruns a job whose params change, and none
     # of these affects the weights.
     resources:
-        gpu=of_processes("gpu"),
+        gpu=training_gpu_slots,
         launcher=launcher,
-        device=setting("device"),
+        device=device_flags,
         checkpoints=checkpoints,
         watch=watch,
     params:
@@ -66,4 +66,4 @@ rule train_branch:
         "{resources.launcher} workflow.scripts.train --recipe {params.recipe:q}"
         " --manifest {input.manifest} --trunk {input.trunk} --output {params.stem}"
         " {resources.checkpoints}"
-        " --device {resources.device} {resources.watch} --code {params.code} --log {log}"
+        " {resources.device} {resources.watch} --code {params.code} --log {log}"

@@ -41,6 +41,7 @@ from bitnet.training.resume import devices, resume, spelled
 from bitnet.training.step import compiles
 from bitnet.training.trainer import Trainer, train
 from workflow.helpers.cli import code_of, flags, log, parsed, run
+from workflow.helpers.cuda import refusal
 from workflow.provenance.environment import environment
 
 
@@ -53,6 +54,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", required=True, help="path and stem of the files to write")
     parser.add_argument("--checkpoint-every", type=int, help="steps; default: by time")
     parser.add_argument("--device", default="auto", help="auto, cpu or a list like cuda:0,cuda:1")
+    parser.add_argument("--require-gpu", action="store_true", help="no training without a GPU")
     parser.add_argument("--pilot", nargs="*", help="pilot.json that must say go")
     parser.add_argument("--override-pilot", action="store_true", help="train whatever it says")
     parser.add_argument("--anomalies", default="{}", help="limits of the rules, as JSON")
@@ -65,6 +67,8 @@ def main(argv: list[str] | None = None) -> None:
     c, ranks = recipe.training, launched()
     if ranks.first:  # the others wait, so that an error is printed once
         c.micro_batch(ranks.count)
+        if args.require_gpu and not torch.cuda.is_available():
+            raise ValueError(refusal())
         for path in [] if args.override_pilot else args.pilot or []:
             check_pilot(path)
     with (
