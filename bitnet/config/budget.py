@@ -27,20 +27,20 @@ def stretch_seconds(recipe: Recipe, gpu: bool) -> float:
     return START_SECONDS + steps * step_seconds(recipe, gpu)
 
 
-def announcement(recipes: Sequence[Recipe], gpu: bool, at_once: int) -> str:
-    """One line on how many trunks and branches will be trained, and for about how long.
+def announcement(recipes: Sequence[Recipe], gpus: str, at_once: int) -> str:
+    """One line on how many trunks and branches will be trained, where, and for about how long.
 
-    at_once: jobs that run at the same time.
+    gpus: names of the GPUs; empty: the CPU. at_once: jobs that run at the same time.
     """
     if not recipes:
         return "nothing to train: judging what is there"
     trunks = sum(recipe.training.stage2_weight_decay is None for recipe in recipes)
     branches = len(recipes) - trunks
     at_once = min(at_once, max(trunks, branches))  # a branch waits for its trunk
-    seconds = sum(stretch_seconds(recipe, gpu) for recipe in recipes) / at_once
+    seconds = sum(stretch_seconds(recipe, bool(gpus)) for recipe in recipes) / at_once
     return (
         f"to train: {trunks} x stage 1 and {branches} x stage 2, {at_once} at a time on "
-        f"{'a GPU' if gpu else 'the CPU'}: about {spell_duration(seconds)}"
+        f"{gpus or 'the CPU'}: about {spell_duration(seconds)}"
     )
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -29,6 +29,8 @@ class RunRecord:
     tokens_per_second: float = 0.0
     peak_memory_mib: int = 0
     processes: int = 1
+    trained_on: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    """Device, processes and `compiled` of each piece of the training, with its first step."""
     training_tokens: int = 0
     """Tokens that there are to train on."""
     best_possible_loss: float | None = None
@@ -57,7 +59,7 @@ class RunRecord:
 
     @property
     def device(self) -> str:
-        """What it was trained on."""
+        """What it was trained on; several devices in order, as "NVIDIA A100, then NVIDIA H100"."""
         return str(self.environment.get("device", ""))
 
     @property

@@ -1,7 +1,7 @@
 """Training loop of one stretch of a run: a trunk (to the switch) or a branch (from it to the end).
 
 Training records raw observations at the probe and interprets none of them. It can be stopped at
-any step and resumed from the state last passed to `save`, with the same bits on the same CPU.
+any step and resumed from a state that was saved, with the same bits on the same CPU.
 """
 
 import time
@@ -152,8 +152,7 @@ def train(
     windows: np.ndarray,
     positions: int,
     last: int,
-    save: Callable[[dict], None] | None = None,
-    save_every: int = 500,
+    save: Callable[[Trainer], None] | None = None,
     report: Report | None = None,
     watch: Callable[[Trainer], None] | None = None,
 ) -> None:
@@ -161,7 +160,7 @@ def train(
 
     tokens: ids of the training shard (tokens,).
     windows, positions: the probe (count, length + 1) int64, and how many of its positions count.
-    save: called with the state every `save_every` steps, but not at the last one.
+    save: called with the trainer after each step but the last, to save its state where it is time.
     report: called every CHECK_EVERY steps with step, loss in nats and tokens per second.
     watch: called with the trainer after each evaluation.
 
@@ -191,5 +190,5 @@ def train(
             seconds = time.perf_counter() - began
             rate = (step - start) * c.batch_size * c.sequence_length / seconds
             report(step, trainer.recent[-1][0].item(), rate)
-        if save and step % save_every == 0 and step < last:
-            save(trainer.state_dict())
+        if save and step < last:
+            save(trainer)

@@ -127,7 +127,7 @@ def line(value, most: int = 1_000) -> bool:
 def assert_valid(config: dict) -> None:
     """By hand what the pipeline relies on, apart from the schema."""
     names, verdict, figures = config["studies"], config["verdict"], config["figures"]
-    assert set(config) <= {"corpus", *CONFIG}
+    assert set(config) <= {"corpus", "device", *CONFIG}
     assert config["main_study"] in names and config["study"] in ("auto", *names)
     assert all(re.fullmatch("[a-z][a-z0-9_]*", name) for name in (*names, *config["corpora"]))
     assert not set(names) & {*RULES, "auto", "data"}
@@ -162,8 +162,10 @@ def assert_valid(config: dict) -> None:
 
 def assert_valid_study(study: Study) -> None:
     settings = study.settings
-    for key in ("gpu", "threads", "checkpoint_every"):
+    for key in ("gpu", "threads"):
         assert whole(settings[key], key != "gpu", 10**9)
+    every = settings["checkpoint_every"]
+    assert every is None or whole(every, 1, 10**9)
     assert re.fullmatch(r"(bpe|characters)\d+|[\w.+@=,-]+-\d+", study.tokenizer) and line(
         study.tokenizer
     )

@@ -22,11 +22,11 @@ def test_the_line_counts_the_stages_and_says_what_the_time_is_for():
     study = Study.of(project_config(), "quick")
     names = study.runs()
     recipes = [study.recipe(name) for name in {*names, *map(study.trunk, names)}]
-    line = announcement(recipes, gpu=False, at_once=2)
+    line = announcement(recipes, gpus="", at_once=2)
     assert "12 x stage 1 and 24 x stage 2, 2 at a time on the CPU: about" in line
-    alone = announcement(recipes[:1], gpu=False, at_once=8)
+    alone = announcement(recipes[:1], gpus="", at_once=8)
     assert "1 at a time" in alone
-    assert announcement([], gpu=False, at_once=2).startswith("nothing to train")
+    assert announcement([], gpus="", at_once=2).startswith("nothing to train")
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ NEUTRAL = {
     ),
     "reformatting": ("bitnet/training/schedule.py", reformat),
     "format of the log": ("workflow/helpers/cli.py", swap("%H:%M:%S", "%H:%M")),
-    "help of a flag": ("workflow/scripts/train.py", swap('help="steps"', 'help="updates"')),
+    "help of a flag": ("workflow/scripts/train.py", swap('help="steps;', 'help="updates;')),
     "key order": ("config.yaml", sort_keys),
     "key order below": ("tests/tiny.yaml", sort_keys),
     "checkpoint interval": ("tests/tiny.yaml", swap("checkpoint_every: 7", "checkpoint_every: 9")),

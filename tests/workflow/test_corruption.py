@@ -245,7 +245,7 @@ def test_a_state_of_another_making_is_never_continued(whole, part):
         write_foreign("h16.state", part)
         assert attempt("trunk") == ""
     said = Path("log").read_text()
-    assert "h16.state is of another recipe, code, data or device: starting over" in said
+    assert f"h16.state is of another {part}: starting over" in said
     assert results() == whole["trunk"]
 
 

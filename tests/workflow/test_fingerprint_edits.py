@@ -37,9 +37,9 @@ EDITS = {  # name: file, old, new, scripts that are run again
         NOTHING,
     ),
     "a line of the log": (
-        "workflow/scripts/train.py",
-        '"resumed at step %d"',
-        '"goes on at step %d"',
+        "bitnet/training/resume.py",
+        '"resumed at step %d,',
+        '"goes on at step %d,',
         NOTHING,
     ),
     "the pilot's refusal": (
@@ -48,7 +48,7 @@ EDITS = {  # name: file, old, new, scripts that are run again
         "the pilot run says",
         NOTHING,
     ),
-    "help of a flag": ("workflow/scripts/train.py", 'help="steps"', 'help="updates"', NOTHING),
+    "help of a flag": ("workflow/scripts/train.py", 'help="steps;', 'help="updates;', NOTHING),
     "help of a flag that many share": (
         "workflow/helpers/tables.py",
         'help="CSV files of runs"',

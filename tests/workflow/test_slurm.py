@@ -67,8 +67,11 @@ def test_a_study_runs_whole_and_asks_for_no_gpu_where_it_takes_none(project):
     assert "Nothing to be done" in snakemake(project, "-n", "results/quick/verdict.md", *TINY)
 
 
-def test_a_training_asks_for_the_gpus_that_its_study_says(project):
+def test_a_training_asks_for_the_gpus_that_its_study_says_and_does_without_none(project):
     for path in (project / "config.yaml", project / "tests/tiny.yaml"):
         path.write_text(path.read_text().replace("gpu: 0", "gpu: 2"))
-    assert "on a GPU" in submit(project, "models/quick/h16.safetensors")
+    with pytest.raises(AssertionError, match="on a GPU"):  # those of this cluster are none
+        submit(project, "models/quick/h16.safetensors")
+    log = (project / "logs/quick/h16.train.log").read_text()
+    assert "a GPU is asked for and torch sees none" in log
     assert "2" in asked_for("train_trunk") and set(asked_for("text")) == {""}

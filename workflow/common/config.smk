@@ -15,6 +15,7 @@ from bitnet.config.load import read_project
 from bitnet.config.recipe import Recipe
 from bitnet.config.study import OVER_STEPS, TRAINED, Study
 from bitnet.data import corpora, parts
+from workflow.helpers import cuda
 from workflow.provenance import fingerprint, records
 
 # Any --directory and an environment that is not activated work: jobs find this Python first.

@@ -51,23 +51,37 @@ def variant(wildcards):
     return refused(run_names.variant_of, wildcards.run, study_of(wildcards).axis_defaults())
 
 
-def setting(key):
-    """Function of wildcards: a setting of a study."""
-
-    def of(wildcards):
-        return study_of(wildcards).settings[key]
-
-    return of
+def device(wildcards):
+    """Where a training runs: what the command line says, else its study."""
+    return config.get("device") or study_of(wildcards).settings["device"]
 
 
-def of_processes(key):
-    """Function of wildcards: a setting per process times the processes of a training."""
+def on_cpu(wildcards):
+    """Whether a training is to run on the CPU, whatever devices there are."""
+    return set(device(wildcards).split(",")) == {"cpu"}
 
-    def of(wildcards):
-        settings = study_of(wildcards).settings
-        return settings[key] * settings["processes"]
 
-    return of
+def gpu_slots(wildcards):
+    """Slots of the resource gpu that one process takes: what its study says, none on the CPU."""
+    return 0 if on_cpu(wildcards) else study_of(wildcards).settings["gpu"]
+
+
+def training_gpu_slots(wildcards):
+    """Slots of the resource gpu that all processes of a training take."""
+    return gpu_slots(wildcards) * study_of(wildcards).settings["processes"]
+
+
+def training_threads(wildcards):
+    """CPU threads that all processes of a training take."""
+    study = study_of(wildcards)
+    return study.threads * study.settings["processes"]
+
+
+def device_flags(wildcards):
+    """Flags of a training for its device. Where there should be a GPU, none will be refused."""
+    cluster = workflow.non_local_exec or workflow.remote_exec  # as its jobs see it
+    due = gpu_slots(wildcards) and (cluster or has_cuda())
+    return f"--device {device(wildcards)}{' --require-gpu' if due else ''}"
 
 
 def launcher(wildcards):
@@ -82,6 +96,12 @@ def watch(wildcards):
     settings = study_of(wildcards).settings
     limits = f"--anomalies {shlex.quote(canonical(settings['anomalies']))}"
     return f"{limits} --tensorboard" if settings["tensorboard"] else limits
+
+
+def checkpoints(wildcards):
+    """Flag of a training for the steps between two checkpoints; none where that is left to time."""
+    every = study_of(wildcards).settings["checkpoint_every"]
+    return f"--checkpoint-every {every}" if every else ""
 
 
 def overridden(wildcards):

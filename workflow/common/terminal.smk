@@ -10,14 +10,28 @@ def announce(workflow):
     ]
     slots = [job.resources.get("gpu", 0) for job in jobs]
     cluster = workflow.non_local_exec  # whose jobs do not use this machine
-    gpu = any(slots) if cluster else has_cuda()
+    names = ["a GPU"] * any(slots) if cluster else gpus_here(jobs)
     at_once = max(1, workflow.resource_settings.nodes if cluster else workflow.cores)
     limits = workflow.global_resources  # a mapping of objects, whose get() takes no default
-    if gpu and any(slots) and not cluster and "gpu" in limits:
+    if names and any(slots) and not cluster and "gpu" in limits:
         at_once = max(1, min(at_once, limits["gpu"].value // max(slots)))
     found = [Recipe.from_json(job.params.recipe) for job in jobs]
     watching = "\nhow far each is: python -m workflow.scripts.watch --every 5" if jobs else ""
-    return budget.announcement(found, gpu, at_once) + watching
+    counted = {name: names.count(name) for name in names}
+    where = ", ".join(f"{n} x {name}" if n > 1 else name for name, n in counted.items())
+    return budget.announcement(found, where, at_once) + watching
+
+
+def gpus_here(jobs):
+    """Names of the GPUs that trainings have here; none where torch is not to look for any.
+
+    Ends in one line, before anything is trained, where torch sees no GPU and a training asks for it.
+    """
+    free = [job for job in jobs if not on_cpu(job.wildcards)]
+    names, refusal = cuda.ask() if free and has_cuda() else ([], "")
+    if refusal and any(job.resources.get("gpu", 0) for job in free):
+        sys.exit(f"error: {refusal}")
+    return names
 
 
 def answer(workflow):

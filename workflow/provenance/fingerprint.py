@@ -22,6 +22,7 @@ UNFOLLOWED = (
     "bitnet.common.tensors",
     "workflow.provenance",
     "workflow.helpers.cli",
+    "workflow.helpers.cuda",
 )
 UNUSED = {"train": ("bitnet.monitoring",)}  # watches a training and changes no number of it
 OF_SOURCE = {"stories": "bitnet.data.stories", "arithmetic": "bitnet.data.arithmetic"}

@@ -13,8 +13,8 @@ rule answers:
     log:
         "logs/{scope}{run}.answers.log",
     resources:
-        gpu=setting("gpu"),
-        device=setting("device"),
+        gpu=gpu_slots,
+        device=device,
     params:
         source=study_source,
         code=code_of("answers"),
@@ -65,8 +65,8 @@ rule samples:
     log:
         "logs/{scope}{run}.samples.log",
     resources:
-        gpu=setting("gpu"),
-        device=setting("device"),
+        gpu=gpu_slots,
+        device=device,
     params:
         source=study_source,
         code=code_by_source("samples"),

@@ -13,14 +13,14 @@ rule train_trunk:
         "logs/{scope}{trunk}.train.log",
     benchmark:
         "logs/{scope}{trunk}.train.tsv"
-    threads: of_processes("threads")
+    threads: training_threads
     # These are resources, not params, because Snakemake reruns a job whose params change, and none
     # of these affects the weights.
     resources:
-        gpu=of_processes("gpu"),
+        gpu=training_gpu_slots,
         launcher=launcher,
-        device=setting("device"),
-        checkpoint_every=setting("checkpoint_every"),
+        device=device_flags,
+        checkpoints=checkpoints,
         watch=watch,
         overridden=overridden,
     params:
@@ -32,9 +32,8 @@ rule train_trunk:
     shell:
         "{resources.launcher} workflow.scripts.train --recipe {params.recipe:q}"
         " --manifest {input.manifest} --output {params.stem}"
-        " --pilot {input.pilot} {resources.overridden}"
-        " --checkpoint-every {resources.checkpoint_every}"
-        " --device {resources.device} {resources.watch} --code {params.code} --log {log}"
+        " --pilot {input.pilot} {resources.overridden} {resources.checkpoints}"
+        " {resources.device} {resources.watch} --code {params.code} --log {log}"
 
 
 rule train_branch:
@@ -48,14 +47,14 @@ rule train_branch:
         "logs/{scope}{run}.train.log",
     benchmark:
         "logs/{scope}{run}.train.tsv"
-    threads: of_processes("threads")
+    threads: training_threads
     # These are resources, not params, because Snakemake reruns a job whose params change, and none
     # of these affects the weights.
     resources:
-        gpu=of_processes("gpu"),
+        gpu=training_gpu_slots,
         launcher=launcher,
-        device=setting("device"),
-        checkpoint_every=setting("checkpoint_every"),
+        device=device_flags,
+        checkpoints=checkpoints,
         watch=watch,
     params:
         recipe=recipe,
@@ -66,5 +65,5 @@ rule train_branch:
     shell:
         "{resources.launcher} workflow.scripts.train --recipe {params.recipe:q}"
         " --manifest {input.manifest} --trunk {input.trunk} --output {params.stem}"
-        " --checkpoint-every {resources.checkpoint_every}"
-        " --device {resources.device} {resources.watch} --code {params.code} --log {log}"
+        " {resources.checkpoints}"
+        " {resources.device} {resources.watch} --code {params.code} --log {log}"

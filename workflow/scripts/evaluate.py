@@ -18,7 +18,7 @@ from workflow.provenance.environment import environment
 from workflow.provenance.records import differences, record_of, write_record
 
 MEASURED = ("environment", "diverged", "first_step", "seconds", "tokens_per_second")
-MEASURED += ("peak_memory_mib", "processes")
+MEASURED += ("peak_memory_mib", "processes", "trained_on")
 
 
 def main(argv: list[str] | None = None) -> None:

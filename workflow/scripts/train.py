@@ -10,7 +10,7 @@ writes <output>.safetensors (weights), <output>.observations.safetensors and, fo
 <output>.trunk.safetensors (the state that its branches start from); <output>.anomalies.jsonl if
 there are any, and with --tensorboard the folder <output>.tensorboard. A recipe whose
 stage2_weight_decay is null is a trunk's. After an interruption the same command continues from
-<output>.state. Several processes share each batch:
+<output>.state, on another device or with more processes too. Several processes share each batch:
 
     torchrun --standalone --nproc-per-node 2 -m -- workflow.scripts.train ...
 """
@@ -31,15 +31,18 @@ from bitnet.common.tensors import save_tensors
 from bitnet.config.recipe import Recipe
 from bitnet.data import probe
 from bitnet.data.dataloader import open_shard
-from bitnet.model.checkpoint import load_state, save_state, save_weights
+from bitnet.model.checkpoint import save_state, save_weights
+from bitnet.monitoring.checkpoints import Checkpoints
 from bitnet.monitoring.instruments import Instruments, tokenizer_of
 from bitnet.monitoring.progress import DIVERGED, FINISHED, reporter
 from bitnet.training.device import claim, describe, is_out_of_memory
 from bitnet.training.distributed import Ranks, joined, launched
 from bitnet.training.precision import resolved
+from bitnet.training.resume import devices, resume, spelled
 from bitnet.training.step import compiles
 from bitnet.training.trainer import Trainer, train
 from workflow.helpers.cli import code_of, flags, log, parsed, run
+from workflow.helpers.cuda import refusal
 from workflow.provenance.environment import environment
 
 
@@ -50,8 +53,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--manifest", required=True, help="manifest beside its shards")
     parser.add_argument("--trunk", help=".trunk.safetensors to branch from")
     parser.add_argument("--output", required=True, help="path and stem of the files to write")
-    parser.add_argument("--checkpoint-every", type=int, default=500, help="steps")
+    parser.add_argument("--checkpoint-every", type=int, help="steps; default: by time")
     parser.add_argument("--device", default="auto", help="auto, cpu or a list like cuda:0,cuda:1")
+    parser.add_argument("--require-gpu", action="store_true", help="no training without a GPU")
     parser.add_argument("--pilot", nargs="*", help="pilot.json that must say go")
     parser.add_argument("--override-pilot", action="store_true", help="train whatever it says")
     parser.add_argument("--anomalies", default="{}", help="limits of the rules, as JSON")
@@ -64,6 +68,8 @@ def main(argv: list[str] | None = None) -> None:
     c, ranks = recipe.training, launched()
     if ranks.first:  # the others wait, so that an error is printed once
         c.micro_batch(ranks.count)
+        if args.require_gpu and not torch.cuda.is_available():
+            raise ValueError(refusal())
         for path in [] if args.override_pilot else args.pilot or []:
             check_pilot(path)
     with (
@@ -104,32 +110,38 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
             f"vocab_size is {recipe.model.vocab_size}; allowed: {manifest['vocab_size']}, the "
             f"size of the tokenizer of {args.manifest}"
         )
-    key = {
+    where = {
+        "device": describe(device),
+        "processes": ranks.count,
+        "compiled": compiles(recipe, device),
+        "precision": resolved(recipe.training.precision, device),
+    }
+    if ranks.first:
+        log.info("trained on %s", spelled(where))
+        print(f"{args.output}: trained on {spelled(where)}", file=sys.stderr, flush=True)
+    made = {
         "recipe": json.loads(recipe.to_json()),
         "code": args.code,
         "data": manifest["sha256"],
-        "device": describe(device),
-        "compiled": compiles(recipe, device),
-        "precision": resolved(recipe.training.precision, device),
-        "processes": ranks.count,
     }
     # torchrun if there is one, the shell of the job, the pipeline
     callers = psutil.Process().parents()[: 2 + (ranks.count > 1)]
     c, name, state = recipe.training, Path(args.output).name, Path(f"{args.output}.state")
-    trainer = Trainer(recipe, device, key["compiled"], ranks, key["precision"] == "mixed")
-    resume(trainer, args.trunk, state, key)
+    trainer = Trainer(recipe, device, where["compiled"], ranks, where["precision"] == "mixed")
+    trained_on = resume(trainer, args.trunk, state, made, where)
     folder, size = Path(args.manifest).parent, manifest["vocab_size"]
     tokens = open_shard(folder, manifest["train"], size)
     validation = open_shard(folder, manifest["validation"], size)
     last = c.steps if c.stage2_weight_decay is not None else c.wd_switch
-    first, watch = trainer.step, None
-    if ranks.first:
-        limits, tokenizer = json.loads(args.anomalies), tokenizer_of(folder, manifest)
-        watch = Instruments(trainer, args.output, limits, tokenizer, args.tensorboard)
+    first, watch, checkpoints = trainer.step, None, None
 
     def save(now: dict[str, torch.Tensor]) -> None:
-        save_state(now, state, {**key, "kind": "state"})
+        save_state(now, state, {**made, "trained_on": trained_on, "kind": "state"})
 
+    if ranks.first:
+        checkpoints = Checkpoints(trainer, save, args.checkpoint_every)
+        limits, tokenizer = json.loads(args.anomalies), tokenizer_of(folder, manifest)
+        watch = Instruments(trainer, args.output, limits, tokenizer, args.tensorboard)
     # Trainings of a pipeline share one terminal, where their bars would overwrite each other.
     hidden = None if args.log is None and ranks.first else True
     with tqdm(
@@ -142,8 +154,7 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
             probe.windows(validation, manifest["probe"]),
             manifest["probe"]["positions"],
             last,
-            save=save if ranks.first else None,
-            save_every=args.checkpoint_every,
+            save=checkpoints,
             report=report if ranks.first else None,
             watch=watch,
         )
@@ -155,8 +166,10 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
     graph = trainer.advance.graph
     how = {"cuda_graph": graph.outcome} if graph else {}
     record = {
-        **key,
-        "environment": {"device": key["device"], **how, **environment()},
+        **made,
+        **where,
+        "trained_on": trained_on,
+        "environment": {"device": devices(trained_on), **how, **environment()},
         "diverged": trainer.diverged,
         "first_step": first,  # of the last piece, if there was more than one
         **watch.measured(trainer),
@@ -168,34 +181,6 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
     write(trainer, args.output, {"inputs": inputs, "targets": targets}, record)
     if not orphaned:
         state.unlink(missing_ok=True)
-
-
-def resume(trainer: Trainer, trunk: str | None, state: Path, key: dict) -> None:
-    """Load the state of an interrupted training with the same key, else the trunk if given."""
-    try:
-        saved, found = load_state(state)
-        if found == {**key, "kind": "state"}:
-            trainer.load_state_dict(saved)
-            log.info("resumed at step %d", trainer.step)
-            return
-        log.info("%s is of another recipe, code, data or device: starting over", state)
-    except FileNotFoundError:
-        pass
-    except ValueError as error:
-        log.warning("starting over: %s", error)
-    if trunk:
-        saved, found = load_state(trunk)
-        model, training = key["recipe"]["model"], key["recipe"]["training"]
-        own = {
-            **key,
-            "recipe": {"model": model, "training": {**training, "stage2_weight_decay": None}},
-            "kind": "trunk",
-        }
-        for part in ("kind", "recipe", "code", "data"):
-            if found.get(part) != own[part]:
-                raise ValueError(f"{trunk!r} is of another {part}; delete it and run again")
-        trainer.load_state_dict(saved)
-        log.info("branched from %s at step %d", trunk, trainer.step)
 
 
 def write(trainer: Trainer, output: str, positions: dict, record: dict) -> None:
