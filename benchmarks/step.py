@@ -5,17 +5,22 @@
     python -m benchmarks.step --hidden 768 --layers 8 --vocab 32000 --batch 1 --length 1024 --memory
 
 Every layer runs in the same model, loss and optimizer, in turns with the twin in one process, so
-that a ratio says what the layer costs and not what else the machine did. Times are of this
-process's CPU (or the GPU's events). Peers: pip install -e '.[peers]'.
+that a ratio says what the layer costs and not what else the machine did. The twin is full
+precision, eager, in float32 as torch ships it. In mixed precision our layers, the twin's among
+them, run as a training's do, the others under torch's autocast. Times are of this process's CPU
+(or the GPU's events). Peers: pip install -e '.[peers]'.
 """
 
 import argparse
+import itertools
 import json
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,15 +32,19 @@ from benchmarks.measure import machine, matmul_flops, peak_memory, ratios, secon
 from bitnet.config.recipe import ModelConfig, Recipe, TrainConfig
 from bitnet.config.speed import flops_per_token
 from bitnet.model.transformer import Transformer
+from bitnet.training.precision import has_bfloat16
 from bitnet.training.step import Step
 
-TWIN = "twin"
+TWIN, OURS = "twin", "bitnet"
+SHIPPED = "torch's"  # float32 by the library that torch takes by itself
 BATCHES = {"short": [8], "full": [8, 32]}  # sequences of 128: 1,024 and 4,096 tokens
 
 
 def recipe(args: argparse.Namespace, batch: int, weights: str = "ternary") -> Recipe:
     """The protocol that is timed: no warm-up, no clipping to speak of, AdamW."""
-    model = ModelConfig(args.vocab, args.hidden, args.layers, weights=weights)
+    model = ModelConfig(
+        args.vocab, args.hidden, args.layers, weights=weights, tie_embeddings=not args.untied
+    )
     rates = dict.fromkeys(("peak_lr", "switch_lr", "final_lr"), 1e-3)
     protocol = {"steps": 100, "batch_size": batch, "sequence_length": args.length, **rates}
     decay = {"stage1_weight_decay": 0.1, "stage2_weight_decay": 0.0, "warmup_steps": 0}
@@ -43,47 +52,62 @@ def recipe(args: argparse.Namespace, batch: int, weights: str = "ternary") -> Re
 
 
 def make(
-    args: argparse.Namespace, batch: int, kind: Kind | None, compiled: bool
+    args: argparse.Namespace,
+    batch: int,
+    kind: Kind | None,
+    compiled: bool,
+    precision: str = SHIPPED,
 ) -> tuple[Callable[[], object], Recipe]:
-    """A training step on random tokens, to be called again and again; None: the twin's."""
+    """A training step on random tokens, to be called again and again; kind None: the twin's."""
     r = recipe(args, batch, "ternary" if kind else "full_precision")
     torch.manual_seed(0)
     model = Transformer(r.model, args.length)
     if kind:
         replace(model, kind)
-    step = Step(model.to(args.device), r.training, compiled)
+    ours = kind is None or kind.name == OURS
+    step = Step(model.to(args.device), r.training, compiled, mixed=ours and precision == "mixed")
+    if precision == "mixed" and not ours:
+        step.products = partial(torch.autocast, args.device.type, dtype=torch.bfloat16)
+    if precision == SHIPPED or not ours:
+        step.float32 = nullcontext
     ids = np.random.default_rng(0).integers(0, args.vocab, (batch, args.length + 1))
     rows = torch.from_numpy(ids).to(args.device)
     return lambda: step(rows, 1e-3, 0.1), r
 
 
 def timed(args: argparse.Namespace, batch: int, known: list[Kind], compiled: bool) -> list[dict]:
-    """Every layer's ratio to the twin, both compiled or both not, of one batch size."""
+    """Every layer's ratio to the twin as torch ships it, both compiled or both not."""
     twin, r = make(args, batch, None, compiled)
-    tokens, table = batch * args.length, []
-    first = {TWIN: seconds(twin, args.device)}
-    own: list[float] = []
-    for kind in known:
+    tokens, own = batch * args.length, []
+    row = {
+        "layer": TWIN,
+        "precision": SHIPPED,
+        "same": True,
+        "median": 1.0,
+        "low": 1.0,
+        "high": 1.0,
+    }
+    table = [row | {"first_step_seconds": seconds(twin, args.device)}]
+    for precision, kind in itertools.product(args.precision, [None, *known]):
+        row = {"layer": kind.name if kind else TWIN, "precision": precision}
         try:
-            work, _ = make(args, batch, kind, compiled)
+            work, _ = make(args, batch, kind, compiled, precision)
             began = time.perf_counter()
             work()
-            first[kind.name] = time.perf_counter() - began
+            row["first_step_seconds"] = time.perf_counter() - began
             work(), twin()
             found, times = ratios(twin, work, args.rounds, args.device)
+            row |= {"same": not kind or kind.same, **summary(found), "rounds": found}
+            own += times
         except Exception as error:  # a peer may fail in whatever way it likes
-            table.append({"layer": kind.name, "failed": str(error).splitlines()[0][:100]})
-            continue
-        own += times
-        table.append({"layer": kind.name, "same": kind.same, **summary(found), "rounds": found})
+            row["failed"] = str(error).splitlines()[0][:100]
+        table.append(row)
     seconds_of_twin = statistics.median(own)
-    table.insert(0, {"layer": TWIN, "same": True, "median": 1.0, "low": 1.0, "high": 1.0})
     for row in table:
         if "failed" not in row:
             took = seconds_of_twin * row["median"]
             row["tokens_per_second"] = tokens / took
             row["flops"] = flops_per_token(r) * tokens / took
-            row["first_step_seconds"] = first[row["layer"]]
         row |= {"tokens": tokens, "compiled": compiled}
     return table
 
@@ -112,10 +136,12 @@ def child(args: argparse.Namespace) -> None:
 
 def show(report: dict) -> str:
     """The report as a text table."""
-    head = f"{'layer':<28}{'tokens':>7}{'compiled':>9}{'ratio to twin':>24}{'tokens/s':>11}"
+    head = f"{'layer':<28}{'precision':<10}{'tokens':>6}{'compiled':>9}{'ratio to twin':>24}"
+    head += f"{'tokens/s':>11}"
     lines = [f"{head}{'GFLOP/s':>9}{'first s':>9}"]
     for row in report["steps"]:
-        start = f"{row['layer']:<28}{row['tokens']:>7}{(row['compiled'] and 'yes') or 'no':>9}"
+        start = f"{row['layer']:<28}{row['precision']:<10}{row['tokens']:>6}"
+        start += f"{'yes' if row['compiled'] else 'no':>9}"
         if "failed" in row:
             lines.append(f"{start}  failed: {row['failed']}")
             continue
@@ -145,6 +171,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, help="sequences a step; default 8, full: 8 and 32")
     parser.add_argument("--rounds", type=int, help="of twin, layer, layer, twin; default 7 or 11")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--precision", nargs="+", default=None, help="float32, mixed or both")
+    parser.add_argument("--untied", action="store_true", help="a head of its own")
+    parser.add_argument("--ours", action="store_true", help="no layer of others")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--json", type=Path, help="where to write the report")
     parser.add_argument("--child", help=argparse.SUPPRESS)
@@ -153,16 +182,20 @@ def main(argv: list[str] | None = None) -> None:
     torch.set_flush_denormal(True)
     if args.child:
         return child(args)
+    fast = has_bfloat16(args.device)
+    args.precision = args.precision or ["float32", *["mixed"] * fast]
     args.rounds = args.rounds or (11 if args.full else 7)
     batches = [args.batch] if args.batch else BATCHES["full" if args.full else "short"]
     known, missing = kinds()
+    if args.ours:
+        known = [kind for kind in known if kind.name in (OURS, "textbook")]
     report = {"machine": machine(args.device), "shape": vars(args) | {"device": str(args.device)}}
     report |= {"missing": missing, "steps": [], "matmul_flops": matmul_flops(args.device)}
     if not args.memory:
         for batch in batches:
             report["steps"] += timed(args, batch, known, compiled=False)
     if args.full and not args.memory:
-        ours = [kind for kind in known if kind.name in ("bitnet", "textbook")]
+        ours = [kind for kind in known if kind.name in (OURS, "textbook")]
         report["steps"] += timed(args, batches[0], ours, compiled=True)
     report["memory_mib"] = {
         name: memory(args, name, batches[0]) for name in (TWIN, "bitnet", "textbook")
