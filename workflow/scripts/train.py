@@ -116,9 +116,7 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
         "compiled": compiles(recipe, device),
         "precision": resolved(recipe.training.precision, device),
     }
-    if ranks.first:
-        log.info("trained on %s", spelled(where))
-        print(f"{args.output}: trained on {spelled(where)}", file=sys.stderr, flush=True)
+    log.info("trained on %s", spelled(where))
     made = {
         "recipe": json.loads(recipe.to_json()),
         "code": args.code,
@@ -129,6 +127,8 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
     c, name, state = recipe.training, Path(args.output).name, Path(f"{args.output}.state")
     trainer = Trainer(recipe, device, where["compiled"], ranks, where["precision"] == "mixed")
     trained_on = resume(trainer, args.trunk, state, made, where)
+    if ranks.first:  # and nothing was refused: of that there is one line
+        print(f"{args.output}: trained on {spelled(where)}", file=sys.stderr, flush=True)
     folder, size = Path(args.manifest).parent, manifest["vocab_size"]
     tokens = open_shard(folder, manifest["train"], size)
     validation = open_shard(folder, manifest["validation"], size)
