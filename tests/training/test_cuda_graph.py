@@ -68,7 +68,7 @@ def test_a_capture_that_fails_late_leaves_no_gradients_behind(cuda, monkeypatch)
     step = Step(model, config)
 
     def compute(rows):
-        step.gradients(rows, last=True)
+        step.gradients(rows)
         if capturing:
             raise RuntimeError("operation not permitted when stream is capturing")
         norms = torch.stack([p.grad.norm() for p in model.parameters()])

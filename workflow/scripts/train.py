@@ -12,7 +12,7 @@ there are any, and with --tensorboard the folder <output>.tensorboard. A recipe 
 stage2_weight_decay is null is a trunk's. After an interruption the same command continues from
 <output>.state. Several processes share each batch:
 
-    torchrun --standalone --nproc-per-node 2 -m -- workflow.scripts.train ...
+    python -m workflow.helpers.launch --nproc-per-node 2 -m -- workflow.scripts.train ...
 """
 
 import argparse
@@ -34,8 +34,9 @@ from bitnet.data.dataloader import open_shard
 from bitnet.model.checkpoint import load_state, save_state, save_weights
 from bitnet.monitoring.instruments import Instruments, tokenizer_of
 from bitnet.monitoring.progress import DIVERGED, FINISHED, reporter
+from bitnet.monitoring.together import together
 from bitnet.training.device import claim, describe, is_out_of_memory
-from bitnet.training.distributed import Ranks, joined, launched
+from bitnet.training.distributed import Ranks, joined, launched, spread
 from bitnet.training.step import compiles
 from bitnet.training.trainer import Trainer, train
 from workflow.helpers.cli import code_of, flags, log, parsed, run
@@ -115,7 +116,9 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
     callers = psutil.Process().parents()[: 2 + (ranks.count > 1)]
     c, name, state = recipe.training, Path(args.output).name, Path(f"{args.output}.state")
     trainer = Trainer(recipe, device, key["compiled"], ranks)
-    resume(trainer, args.trunk, state, key)
+    if ranks.first:
+        resume(trainer, args.trunk, state, key)
+    spread(trainer, ranks, device)
     folder, size = Path(args.manifest).parent, manifest["vocab_size"]
     tokens = open_shard(folder, manifest["train"], size)
     validation = open_shard(folder, manifest["validation"], size)
@@ -215,4 +218,5 @@ def check_pilot(path: str) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    with together(launched()):
+        run(main)
