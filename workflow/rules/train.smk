@@ -17,7 +17,10 @@ rule train_trunk:
     # These are resources, not params, because Snakemake reruns a job whose params change, and none
     # of these affects the weights.
     resources:
+        **SEVERAL_NODES,
         gpu=of_processes("gpu"),
+        runtime=minutes,
+        nodes=setting("nodes"),
         launcher=launcher,
         device=setting("device"),
         checkpoint_every=setting("checkpoint_every"),
@@ -52,7 +55,10 @@ rule train_branch:
     # These are resources, not params, because Snakemake reruns a job whose params change, and none
     # of these affects the weights.
     resources:
+        **SEVERAL_NODES,
         gpu=of_processes("gpu"),
+        runtime=minutes,
+        nodes=setting("nodes"),
         launcher=launcher,
         device=setting("device"),
         checkpoint_every=setting("checkpoint_every"),
