@@ -11,6 +11,9 @@ from bitnet.config.speed import step_seconds
 from bitnet.config.study import Study
 
 START_SECONDS = 5  # start of a job: Python, imports, building the model
+# Of the time that a job asks a cluster for. A training that takes longer goes on when it is asked
+# for again; one that asks for much waits longer in the queue.
+SLACK, LEAST_MINUTES = 4, 60
 
 WHOLE_TOKENS = {"fineweb_edu": 1.3e12}  # of a data set, by its card
 # Bytes per token at 32,000 pieces: 19,014,232 bytes of 4,037 documents made 4,533,384 tokens.
@@ -25,6 +28,11 @@ def stretch_seconds(recipe: Recipe, gpu: bool) -> float:
     trunk = c.stage2_weight_decay is None
     steps = c.wd_switch if trunk else c.steps - c.wd_switch
     return START_SECONDS + steps * step_seconds(recipe, gpu)
+
+
+def limit_minutes(recipe: Recipe, gpu: bool) -> int:
+    """Minutes that one job of a training asks a cluster for: SLACK times what it should take."""
+    return math.ceil(max(LEAST_MINUTES, SLACK * stretch_seconds(recipe, gpu) / 60))
 
 
 def announcement(recipes: Sequence[Recipe], gpus: str, at_once: int) -> str:

@@ -152,10 +152,13 @@ class Study:
                 f"{twice} twice",
                 "each run once, by values that differ as floats",
             )
+        processes, nodes = self.settings["processes"], self.settings["nodes"]
+        if processes % nodes:
+            raise refuse("processes", processes, f"a multiple of nodes = {nodes}")
         for name in names[
             : len(names) // len(grids[0]["seed"])
         ]:  # seeds differ in nothing to check
-            self.recipe(name).training.micro_batch(self.settings["processes"])
+            self.recipe(name).training.micro_batch(processes)
         if ("question" in self.settings) == ("experiment" in self.settings):
             given = [key for key in ("question", "experiment") if key in self.settings]
             raise refuse("question or experiment", given, "one of them")

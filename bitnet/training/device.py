@@ -28,14 +28,15 @@ def claim(
 
     names: "auto" (every CUDA device that is to be seen, else the CPU) or a list like
     "cuda:0,cuda:1". Where there are more trainings than devices, each gets equally many. Each of
-    several processes takes a GPU of its own. On a CPU sums, and so bits, depend on `threads`; they
-    are set here, and so is what makes a GPU repeat its bits. ValueError for a device that is not
-    there.
+    several processes on a machine takes a GPU of its own. On a CPU sums, and so bits, depend on
+    `threads`; they are set here, and so is what makes a GPU repeat its bits. ValueError for a
+    device that is not there.
     """
     devices = _devices(names)
     ranks = ranks or Ranks()
-    if 1 <= sum(device.type == "cuda" for device in devices) < ranks.count:
-        raise refuse("processes", ranks.count, f"at most {len(devices)}, the devices {names} has")
+    if 1 <= sum(device.type == "cuda" for device in devices) < ranks.local_count:
+        allowed = f"at most {len(devices)} on one machine, the devices {names} has"
+        raise refuse("processes", ranks.local_count, allowed)
     torch.set_num_threads(threads)
     # Weights and moments of a collapsed model shrink below 1e-38, where a CPU is ten times slower.
     torch.set_flush_denormal(True)
@@ -77,7 +78,9 @@ def _free(
     A device has SLOTS locks, one for each training on it: the first slot of every device is tried
     before any second one.
     """
-    own = places[ranks.rank :: ranks.count] or places  # no two processes look at the same GPU
+    own = (
+        places[ranks.local_rank :: ranks.local_count] or places
+    )  # no two processes look at the same GPU
     for slot in range(SLOTS if len(places) > 1 else 0):
         for place, device in own:
             name = f"bitnet-{os.getuid()}-{place}-{_identity(device)}-{slot}.lock"

@@ -91,8 +91,8 @@ class Step:
         """
         c, losses = self.config, []
         with self.quantised():
-            for part, piece in enumerate(rows.chunk(c.accumulate), 1):
-                losses.append(self.gradients(piece, last=part == c.accumulate))
+            for piece in rows.chunk(c.accumulate):
+                losses.append(self.gradients(piece))
         loss = self.exchange.total(torch.stack(losses).sum())
         norms = torch.stack([get_total_norm([p.grad for p in part]) for part in self.parts])
         norm = torch.linalg.vector_norm(norms)
@@ -120,11 +120,10 @@ class Step:
         for parameter in self.model.parameters():
             parameter.grad = None
 
-    def gradients(self, rows: torch.Tensor, last: bool) -> torch.Tensor:
+    def gradients(self, rows: torch.Tensor) -> torch.Tensor:
         """Accumulate the gradients of a micro-batch of token ids (b, T + 1).
 
-        last: whether it is the step's last one, after which gradients are summed over the
-        processes. Returns its share () of the batch's mean loss, in nats, without gradients.
+        Returns its share () of the batch's mean loss, in nats, without gradients.
         """
         c, head = self.config, self.model.lm_head.weight
         inputs, targets = rows[:, :-1], rows[:, 1:].flatten()
@@ -137,7 +136,7 @@ class Step:
                 loss = head_loss(hidden, head, targets, c.label_smoothing)
             part = loss / (c.accumulate * self.ranks.count)
         with self.float32(small):
-            self.exchange.backward(part, last)
+            part.backward()
         return part.detach()
 
 

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from bitnet.config.budget import Corpus, verification
+from bitnet.config.budget import Corpus, limit_minutes, stretch_seconds, verification
 from bitnet.config.study import Study
 from bitnet.config.validate import check
 from bitnet.model.transformer import Transformer
@@ -114,6 +114,7 @@ def change(config, study, path, value):
         ),
         ("fineweb95m", "training/steps", 50_000, "expect.tokens is 1966080000; allowed: 16384"),
         ("fineweb95m", "training/accumulate", 3, "batch_size is 32; allowed: a multiple of"),
+        ("fineweb95m", "nodes", 2, "processes is 1; allowed: a multiple of nodes = 2"),
         ("fineweb95m", "processes", 5, "batch_size is 32; allowed: a multiple of processes x"),
         ("fineweb95m", "pilot", "quick", "pilot is 'quick'; allowed: one of fineweb95m_pilot"),
         ("fineweb95m_pilot", "pilot", "fineweb95m_pilot", "allowed: one of pilot_quick"),
@@ -137,6 +138,13 @@ def test_an_override_must_name_a_study(config):
     config["override_pilot"] = "fineweb"
     with pytest.raises(ValueError, match="override_pilot is 'fineweb'; allowed: one of"):
         check(config, SCHEMA)
+
+
+def test_a_cluster_is_asked_for_an_hour_or_for_four_times_what_a_training_takes(study, config):
+    long, short = study.recipe("h768_wd0"), Study.of(config, "quick").recipe("h64_wd0")
+    assert stretch_seconds(short, gpu=False) < 15 * 60 and limit_minutes(short, gpu=False) == 60
+    hours = stretch_seconds(long, gpu=True) / 3600
+    assert hours > 1 and 0 <= limit_minutes(long, gpu=True) / 60 - 4 * hours < 1 / 60
 
 
 def test_utilisation_is_that_counted_by_hand(study):

@@ -1,11 +1,11 @@
-"""A SLURM of one node with two GPUs that are none, from what Debian packages, as root."""
+"""A SLURM of two nodes on this machine with two GPUs each that are none, by Debian, as root."""
 
 import os
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
@@ -18,12 +18,11 @@ SlurmdUser=root
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket
 SlurmctldPort=17817
-SlurmdPort=17818
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
-SlurmdSpoolDir={folder}/spool
+SlurmdLogFile={folder}/slurmd.%n.log
+SlurmdSpoolDir={folder}/spool.%n
 StateSaveLocation={folder}/state
 SlurmdParameters=config_overrides
 ProctrackType=proctrack/linuxproc
@@ -33,9 +32,12 @@ SelectTypeParameters=CR_Core
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 GresTypes=gpu
-NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=4000 Gres=gpu:2 State=UNKNOWN
-PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
+NodeName={host} NodeAddr=127.0.0.1 Port=17818 {node}
+NodeName={host}x NodeAddr=127.0.0.1 Port=17819 {node}
+PartitionName=main Nodes={host},{host}x Default=YES MaxTime=INFINITE State=UP
+PartitionName=gpus Nodes={host},{host}x MaxTime=INFINITE State=UP
 """
+NODE = "CPUs=4 RealMemory=4000 Gres=gpu:2 State=UNKNOWN"
 GPUS = "Name=gpu File=/dev/null\nName=gpu File=/dev/zero\n"
 
 
@@ -52,9 +54,11 @@ def missing() -> str:
 def cluster(folder: Path) -> Iterator[None]:
     """Start the daemons, wait for the node; at the end stop them and leave no trace."""
     host = os.uname().nodename.split(".")[0]
-    for name in ("spool", "state"):
+    nodes = (host, f"{host}x")  # in this order, of which the first has an address
+    for name in ("state", *(f"spool.{node}" for node in nodes)):
         (folder / name).mkdir(parents=True)
-    files = {"slurm.conf": CONFIG.format(host=host, folder=folder), "gres.conf": GPUS}
+    config = CONFIG.format(host=host, folder=folder, node=NODE)
+    files = {"slurm.conf": config, "gres.conf": GPUS}
     links = []
     try:
         for name, content in files.items():
@@ -69,21 +73,26 @@ def cluster(folder: Path) -> Iterator[None]:
             ["munged", "--force", f"--pid-file={folder}/munged.pid", *own], check=True, timeout=60
         )
         subprocess.run(["slurmctld"], check=True, timeout=60)
-        subprocess.run(["slurmd", "-N", host], check=True, timeout=60)
+        for node in nodes:  # each under a host name of its own
+            start = f"hostname {node} && exec slurmd"
+            subprocess.run(["unshare", "--uts", "sh", "-c", start], check=True, timeout=60)
         wait_for_idle()
         yield
     finally:
-        for name in reversed(DAEMONS):
-            if (pid := folder / f"{name}.pid").exists():
-                os.kill(int(pid.read_text()), 15)
+        for name in (*(f"slurmd.{node}" for node in nodes), "slurmctld", "munged"):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                os.kill(int((folder / f"{name}.pid").read_text()), 15)
         for link in links:
             link.unlink()
 
 
 def wait_for_idle() -> None:
-    """Until the node takes jobs."""
+    """Until both nodes take jobs."""
     for _ in range(60):
-        if "idle" in ask("sinfo", "--noheader", "--format=%T"):
+        if ask("sinfo", "--noheader", "--Node", "--partition=main", "--format=%T").split() == [
+            "idle",
+            "idle",
+        ]:
             return
         time.sleep(1)
     raise AssertionError(ask("scontrol", "show", "node"))

@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ import torch.multiprocessing as mp
 from bitnet.common.tensors import load_tensors
 from bitnet.config.recipe import ModelConfig, Recipe, TrainConfig
 from bitnet.model.transformer import Transformer
-from bitnet.training.distributed import Ranks, joined
+from bitnet.training.distributed import Ranks, joined, launched, spread
 from bitnet.training.step import Step
 from tests.conftest import DataSet
 from tests.helpers.project import ENVIRONMENT, ROOT
@@ -43,17 +45,37 @@ def recipe(steps=40, vocab_size=512, **training) -> Recipe:
 # --- one step, in float64 ---
 
 
+class State:
+    """Weights and moments of a step, and rows that only rank 0 has."""
+
+    def __init__(self, step: Step, rank: int):
+        self.step, self.rank = step, rank
+        for moments in step.optimizer.moments.values():
+            moments["exp_avg_sq"] += 0.01 * (1 + rank)
+
+    def state_dict(self):
+        moments = {f"m.{name}": value for name, value in self.step.optimizer.state_dict().items()}
+        return {**self.step.model.state_dict(), **moments, "rows.loss": torch.tensor(self.rank)}
+
+    def load_state_dict(self, state):
+        assert self.rank == 1 and "rows.loss" not in state
+        moments = {name[2:]: value for name, value in state.items() if name.startswith("m.")}
+        self.step.optimizer.load_state_dict(moments)
+        self.step.model.load_state_dict({k: v for k, v in state.items() if k[:2] != "m."})
+
+
 def losses_of_rank(rank: int, count: int, port: int, accumulate: int, folder: str) -> None:
     """Train three steps as one of `count` processes and leave the values and a weight."""
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count)}
     torch.set_num_threads(1)
     ranks, config = Ranks(rank, count), recipe(vocab_size=50, accumulate=accumulate).training
-    torch.manual_seed(0)
+    torch.manual_seed(rank)  # so that rank 1 needs the weights of rank 0
     model = Transformer(ModelConfig(50, 16, 2), LENGTH).double()
     rows = torch.randint(0, 50, (4, LENGTH + 1), generator=torch.Generator().manual_seed(1))
     with joined(ranks, torch.device("cpu")):
         step = Step(model, config, ranks=ranks)
+        spread(State(step, rank), ranks, torch.device("cpu"))
         values = torch.stack([step(rows, 1e-3, 0.1) for _ in range(3)])
     torch.save({"values": values, **model.state_dict()}, Path(folder) / f"{count}-{rank}.pt")
 
@@ -67,6 +89,48 @@ def test_two_processes_make_the_step_of_one_in_float64(tmp_path):
     for key, value in alone.items():
         torch.testing.assert_close(first[key], value, rtol=1e-12, atol=1e-12)
         assert torch.equal(first[key], second[key]), key
+
+
+@pytest.fixture
+def group(monkeypatch):
+    """The calls that joining and leaving a group makes, of a process that forms none."""
+    called = []
+    store = SimpleNamespace(
+        set=lambda *key: called.append("set"),
+        wait=lambda keys, timeout: called.append(("wait", timeout)),
+        set_timeout=lambda timeout: called.append(("store", timeout)),
+    )
+    monkeypatch.setattr(torch.distributed, "rendezvous", lambda *_, **__: iter([(store, 1, 2)]))
+    initialised = lambda *_, timeout, **__: called.append(("group", timeout))  # noqa: E731
+    monkeypatch.setattr(torch.distributed, "init_process_group", initialised)
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: called.append("left"))
+    return called
+
+
+def test_an_error_leaves_a_group_as_it_is_since_others_may_wait_in_it(group):
+    with pytest.raises(ValueError, match="mine"), joined(Ranks(1, 2), torch.device("cpu")):
+        raise ValueError("mine")
+    assert "left" not in group
+    with joined(Ranks(1, 2), torch.device("cpu")):
+        pass
+    assert group[-1] == "left"
+
+
+def test_only_the_wait_for_rank_0_is_long(group):
+    with joined(Ranks(1, 2), torch.device("cpu")):
+        half_an_hour = timedelta(minutes=30)
+        assert group[1:] == [("store", half_an_hour), ("group", half_an_hour)]
+        assert group[0][0] == "wait" and group[0][1] >= timedelta(days=7)
+
+
+def test_a_process_knows_its_place_on_its_machine(monkeypatch):
+    assert launched() == Ranks()
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "any")
+    for name, value in (("", "5"), ("LOCAL_", "1")):
+        monkeypatch.setenv(f"{name}RANK", value)
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert launched() == Ranks(5, 8, 1, 4)
 
 
 def free_port() -> int:
@@ -84,8 +148,7 @@ def command(data: DataSet, output: Path, processes: int, r: Recipe) -> list[str]
     """Train a recipe to `output`."""
     launcher = [sys.executable, "-m"]
     if processes > 1:
-        launcher += ["torch.distributed.run", "--standalone"]
-        launcher += ["--nproc-per-node", str(processes), "-m", "--"]
+        launcher += ["workflow.helpers.launch", "--nproc-per-node", str(processes), "-m", "--"]
     flags = ["--manifest", str(data.folder / "manifest.json"), "--output", str(output)]
     flags += ["--device", "cpu", "--checkpoint-every", "7", "--log", f"{output}.log"]
     return [*launcher, "workflow.scripts.train", "--recipe", r.to_json(), *flags]
@@ -153,9 +216,8 @@ def test_a_batch_that_cannot_be_shared_is_refused_in_one_line(stories_data, tmp_
         capture_output=True,
         text=True,
     )
-    said = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-    line = "error: batch_size is 4; allowed: a multiple of processes x accumulate = 2 x 4"
-    assert done.returncode != 0 and said == [line]
+    line = "error: batch_size is 4; allowed: a multiple of processes x accumulate = 2 x 4\n"
+    assert done.returncode != 0 and done.stderr == line
     assert [file.suffix for file in tmp_path.iterdir()] == [".log"]
 
 

@@ -1,4 +1,4 @@
-"""A small study through a real SLURM of one node: apt-get install slurm-wlm munge,
+"""A small study through a real SLURM of two nodes: apt-get install slurm-wlm munge,
 pip install -e '.[slurm]' && pytest -m slurm
 """
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bitnet.common.tensors import load_tensors
 from tests.helpers.project import SNAKEMAKE, TINY, call, copy_project, jobs, snakemake
 from tests.helpers.slurm import ask, cluster, missing
 
@@ -44,13 +45,13 @@ def submit(project: Path, *targets: str) -> str:
     return done.stdout + done.stderr
 
 
-def asked_for(rule: str) -> list[str]:
-    """GPUs that each job of a rule asked SLURM for; "" for none."""
+def asked_for(rule: str, what: str = r"TresPer\w+=\S*gpu:(\d+)") -> list[str]:
+    """What each job of a rule asked SLURM for, GPUs if nothing is said; "" for none."""
     found = []
     for job in ask("scontrol", "show", "job").split("\n\n"):
         if f"Comment=rule_{rule}_" in job:
-            gpus = re.search(r"TresPer\w+=\S*gpu:(\d+)", job)
-            found.append(gpus[1] if gpus else "")
+            asked = re.search(what, job)
+            found.append(asked[1] if asked else "")
     return found
 
 
@@ -70,8 +71,27 @@ def test_a_study_runs_whole_and_asks_for_no_gpu_where_it_takes_none(project):
 def test_a_training_asks_for_the_gpus_that_its_study_says_and_does_without_none(project):
     for path in (project / "config.yaml", project / "tests/tiny.yaml"):
         path.write_text(path.read_text().replace("gpu: 0", "gpu: 2"))
+    trainings = [f"train_{part}:slurm_partition=gpus" for part in ("trunk", "branch")]
     with pytest.raises(AssertionError, match="on a GPU"):  # those of this cluster are none
-        submit(project, "models/quick/h16.safetensors")
+        submit(project, "models/quick/h16.safetensors", "--set-resources", *trainings)
     log = (project / "logs/quick/h16.train.log").read_text()
     assert "a GPU is asked for and torch sees none" in log
     assert "2" in asked_for("train_trunk") and set(asked_for("text")) == {""}
+    nodes, partition, limit = r"NumNodes=(\d+)", r"Partition=(\w+)", r"TimeLimit=(\S+)"
+    assert asked_for("train_trunk", nodes)[-1] == "1"
+    assert asked_for("train_trunk", partition)[-1] == "gpus"
+    assert asked_for("train_trunk", limit)[-1] == "01:00:00"  # the least, whatever the default is
+    assert set(asked_for("text", partition)) == {"main"}
+
+
+def test_a_training_runs_on_two_nodes(project):
+    several = {"  processes: 1": "  processes: 2", "  nodes: 1": "  nodes: 2"}
+    for path in (project / "config.yaml", project / "tests/tiny.yaml"):
+        for old, new in several.items():
+            path.write_text(path.read_text().replace(old, new))
+    submit(project, "models/quick/h16.safetensors")
+    assert asked_for("train_trunk", r"NumNodes=(\d+)")[-1] == "2"
+    log = (project / "logs/quick/h16.train.log").read_text()
+    assert "finished at step" in log
+    record = load_tensors(project / "models/quick/h16.safetensors")[1]
+    assert record["processes"] == 2

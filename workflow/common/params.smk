@@ -85,10 +85,53 @@ def device_flags(wildcards):
 
 
 def launcher(wildcards):
-    """Command that starts the module of a training: python or torchrun."""
-    processes = study_of(wildcards).settings["processes"]
-    many = f"torchrun --standalone --nproc-per-node {processes} -m --"
-    return many if processes > 1 else "python -m"
+    """Command that starts the module of a training: python, or torchrun on each of its nodes."""
+    settings = study_of(wildcards).settings
+    processes, nodes = settings["processes"], settings["nodes"]
+    if processes == 1:
+        return "python -m"
+    many = (
+        f"python -m workflow.helpers.launch --nnodes {nodes} --nproc-per-node {processes // nodes}"
+    )
+    if nodes > 1 and shutil.which("srun"):
+        cpus = processes // nodes * settings["threads"]
+        each = f"--ntasks-per-node=1 --cpus-per-task={cpus} --kill-on-bad-exit=1"
+        many = f"srun --nodes={nodes} {each} {many}"
+    return f"{many} -m --"
+
+
+def training_nodes(wildcards):
+    """Machines that the processes of a training are spread over."""
+    return study_of(wildcards).settings["nodes"]
+
+
+def several_nodes(value):
+    """Function of wildcards: value(settings) where a training takes several nodes, else None."""
+
+    def of(wildcards):
+        settings = {**study_of(wildcards).settings, "gpu": gpu_slots(wildcards)}
+        return value(settings) if settings["nodes"] > 1 else None
+
+    return of
+
+
+# What SLURM is asked for where one training takes several nodes: one task on each, in which the
+# job's own srun starts the processes. (A resource that is None is not there.)
+SEVERAL_NODES = {
+    "mpi": several_nodes(lambda s: "srun"),
+    "tasks": several_nodes(lambda s: s["nodes"]),
+    "tasks_per_gpu": several_nodes(lambda s: 0),
+    "cpus_per_task": several_nodes(lambda s: s["threads"] * s["processes"] // s["nodes"]),
+    "slurm_extra": several_nodes(
+        lambda s: s["gpu"] and f"--gpus-per-node={s['gpu'] * s['processes'] // s['nodes']}" or None
+    ),
+}
+
+
+def minutes(wildcards):
+    """Minutes after which a cluster may end a training."""
+    gpu = gpu_slots(wildcards) > 0
+    return budget.limit_minutes(Recipe.from_json(recipe(wildcards)), gpu)
 
 
 def watch(wildcards):

@@ -17,7 +17,10 @@ rule train_trunk:
     # These are resources, not params, because Snakemake reruns a job whose params change, and none
     # of these affects the weights.
     resources:
+        **SEVERAL_NODES,
         gpu=training_gpu_slots,
+        runtime=minutes,
+        nodes=training_nodes,
         launcher=launcher,
         device=device_flags,
         checkpoints=checkpoints,
@@ -51,7 +54,10 @@ rule train_branch:
     # These are resources, not params, because Snakemake reruns a job whose params change, and none
     # of these affects the weights.
     resources:
+        **SEVERAL_NODES,
         gpu=training_gpu_slots,
+        runtime=minutes,
+        nodes=training_nodes,
         launcher=launcher,
         device=device_flags,
         checkpoints=checkpoints,

@@ -12,7 +12,7 @@ there are any, and with --tensorboard the folder <output>.tensorboard. A recipe 
 stage2_weight_decay is null is a trunk's. After an interruption the same command continues from
 <output>.state, on another device or with more processes too. Several processes share each batch:
 
-    torchrun --standalone --nproc-per-node 2 -m -- workflow.scripts.train ...
+    python -m workflow.helpers.launch --nproc-per-node 2 -m -- workflow.scripts.train ...
 """
 
 import argparse
@@ -35,8 +35,9 @@ from bitnet.model.checkpoint import save_state, save_weights
 from bitnet.monitoring.checkpoints import Checkpoints
 from bitnet.monitoring.instruments import Instruments, tokenizer_of
 from bitnet.monitoring.progress import DIVERGED, FINISHED, reporter
+from bitnet.monitoring.together import together
 from bitnet.training.device import claim, describe, is_out_of_memory
-from bitnet.training.distributed import Ranks, joined, launched
+from bitnet.training.distributed import Ranks, joined, launched, spread
 from bitnet.training.precision import resolved
 from bitnet.training.resume import devices, resume, spelled
 from bitnet.training.step import compiles
@@ -126,7 +127,8 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
     callers = psutil.Process().parents()[: 2 + (ranks.count > 1)]
     c, name, state = recipe.training, Path(args.output).name, Path(f"{args.output}.state")
     trainer = Trainer(recipe, device, where["compiled"], ranks, where["precision"] == "mixed")
-    trained_on = resume(trainer, args.trunk, state, made, where)
+    trained_on = resume(trainer, args.trunk, state, made, where) if ranks.first else []
+    spread(trainer, ranks, device)
     if ranks.first:  # and nothing was refused: of that there is one line
         print(f"{args.output}: trained on {spelled(where)}", file=sys.stderr, flush=True)
     folder, size = Path(args.manifest).parent, manifest["vocab_size"]
@@ -204,4 +206,5 @@ def check_pilot(path: str) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    with together(launched()):
+        run(main)
