@@ -1,6 +1,8 @@
 """Which device a training gets, and what counts as out of memory, on pretended GPUs."""
 
 import contextlib
+import subprocess
+import sys
 from collections import Counter
 from types import SimpleNamespace
 
@@ -9,6 +11,7 @@ import torch
 
 from bitnet.training.device import claim, is_out_of_memory
 from bitnet.training.distributed import Ranks
+from tests.helpers.project import ROOT
 
 
 @pytest.fixture
@@ -85,3 +88,31 @@ def test_each_process_of_a_training_takes_a_gpu_of_its_own_on_its_machine(gpus):
         claim("auto", 1, ranks=Ranks(0, 6, 0, 3)),
     ):
         pass
+
+
+FAULTS = """
+import platform, resource
+import torch
+from bitnet.training.device import keep_memory
+
+def faults() -> int:
+    def step():
+        a, b = torch.ones(8_000_000), torch.ones(4_000_000)
+    step()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        step()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+given_back = faults()
+keep_memory()
+print(platform.libc_ver()[0], given_back, faults())
+"""
+
+
+def test_memory_that_a_step_has_freed_is_kept_for_the_next_one():
+    child = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, cwd=ROOT)
+    libc, given_back, kept = child.stdout.rsplit(maxsplit=2)
+    if libc != "glibc":
+        pytest.skip("this C library has no mallopt")
+    assert int(kept) < 0.1 * int(given_back)
