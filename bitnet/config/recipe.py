@@ -162,7 +162,7 @@ class TrainConfig:
     deterministic: bool = False
     """On a GPU: only kernels that give the same bits each time. A CPU always does."""
     precision: str = "float32"
-    """Of matrix products: float32, mixed (bfloat16 factors), auto (mixed where that is fast)."""
+    """Of matrix products: float32, mixed (bfloat16 factors), auto (mixed on a GPU)."""
     compile: bool | None = None
     """Whether torch.compile is used; None: if the run is long enough to earn its cost back."""
     accumulate: int = 1

@@ -2,7 +2,9 @@
 
 `float32`: every product has float32 factors. `mixed`: products have bfloat16 factors, whose sums
 are float32; weights, optimizer, quantisers, norms and softmax stay float32 (`bitnet.model.products`
-has what differs between a GPU and a CPU). `auto`: mixed where the device computes it fast.
+has what differs between a GPU and a CPU). `auto`: mixed on a GPU that computes bfloat16, float32
+on a CPU: there trainings in both were compared, and not in every case shown to be equivalent
+(docs/speed.md).
 """
 
 import torch
@@ -14,7 +16,7 @@ def resolved(precision: str, device: torch.device) -> str:
     """`float32` or `mixed`: the precision that a training on a device has."""
     if precision != "auto":
         return precision
-    return "mixed" if has_bfloat16(device) else "float32"
+    return "mixed" if device.type == "cuda" and has_bfloat16(device) else "float32"
 
 
 def has_bfloat16(device: torch.device) -> bool:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bitnet.training.precision import resolved
+from bitnet.training.precision import has_bfloat16, resolved
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -24,16 +24,19 @@ def test_auto_is_mixed_on_gpus_that_compute_in_bfloat16(capability, precision, m
 
 
 @pytest.mark.parametrize(
-    ("features", "precision"),
+    ("features", "fast"),
     [
-        ({}, "float32"),
-        ({"vnni"}, "float32"),
-        ({"avx512_bf16"}, "float32"),
-        ({"avx512_bf16", "vnni"}, "mixed"),
-        ({"amx_tile", "vnni"}, "mixed"),
+        ({}, False),
+        ({"vnni"}, False),
+        ({"avx512_bf16"}, False),
+        ({"avx512_bf16", "vnni"}, True),
+        ({"amx_tile", "vnni"}, True),
     ],
 )
-def test_auto_is_mixed_on_cpus_with_fast_bfloat16_and_int8(features, precision, monkeypatch):
+def test_mixed_is_fast_on_cpus_with_bfloat16_and_int8_and_auto_is_float32(
+    features, fast, monkeypatch
+):
     for name in ("avx512_bf16", "amx_tile", "vnni"):
         monkeypatch.setattr(torch.cpu, f"_is_{name}_supported", lambda n=name: n in features)
-    assert resolved("auto", CPU) == precision
+    assert has_bfloat16(CPU) is fast
+    assert resolved("auto", CPU) == "float32"

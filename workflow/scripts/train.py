@@ -38,7 +38,7 @@ from bitnet.monitoring.progress import DIVERGED, FINISHED, reporter
 from bitnet.monitoring.together import together
 from bitnet.training.device import claim, describe, is_out_of_memory
 from bitnet.training.distributed import Ranks, joined, launched, spread
-from bitnet.training.precision import resolved
+from bitnet.training.precision import has_bfloat16, resolved
 from bitnet.training.resume import devices, resume, spelled
 from bitnet.training.step import compiles
 from bitnet.training.trainer import Trainer, train
@@ -131,6 +131,8 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
     spread(trainer, ranks, device)
     if ranks.first:  # and nothing was refused: of that there is one line
         print(f"{args.output}: trained on {spelled(where)}", file=sys.stderr, flush=True)
+        if where["precision"] == "mixed" and not has_bfloat16(device):
+            log.warning("precision: mixed is slower than float32 on this device")
     folder, size = Path(args.manifest).parent, manifest["vocab_size"]
     tokens = open_shard(folder, manifest["train"], size)
     validation = open_shard(folder, manifest["validation"], size)
