@@ -1,6 +1,6 @@
 """Whatever kills a training, the next plain `snakemake` finishes it, to the same bits.
 
-Real processes, five kills before a run may end: one such sequence, `pytest -m faults` twenty.
+Real processes, five kills before a run may end: two such sequences, `pytest -m faults` twenty.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ TARGET, RUNS = "results/quick/h16_wd0.csv", ("h16", "h16_wd0")  # a trunk and it
 STEPS, EVERY = 1000, 20  # a busy machine may be a hundred steps late with a kill
 TINY = (TARGET, "--cores", "1", "--configfile", "tests/tiny.yaml")
 TIMEOUT = 120  # seconds: a hang, not a slow machine
-SEQUENCES, BY_DEFAULT = 20, 1
+SEQUENCES, BY_DEFAULT = 20, 2
 
 pytestmark = pytest.mark.slow
 attempts = [
