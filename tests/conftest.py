@@ -10,12 +10,13 @@ import pytest
 import torch
 from hypothesis import settings
 
-from bitnet.common.files import sha256, write_json
+from bitnet.common.files import read_json, sha256, write_json
 from bitnet.data.manifest import make_manifest
 from bitnet.data.shards import as_split, write_shard
 from bitnet.data.stories.grammar import stories
 from bitnet.data.tokenizer import Tokenizer
 from bitnet.data.tokenizer_training import train_tokenizer
+from tests.helpers.shared import shared
 
 os.environ["TORCHDYNAMO_DISABLE"] = "1"  # transformers compiles its quantisers where they stand
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -68,7 +69,13 @@ def real_data() -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def stories_data(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
     """200 kB of built-in stories, 40 kB held out, a vocabulary of 512, windows of 32."""
-    folder = tmp_path_factory.mktemp("stories")
+    folder = shared(tmp_path_factory, "stories", make_stories_data)
+    described = (read_json(folder / name) for name in ("shards.json", "manifest.json"))
+    return DataSet(folder, Tokenizer(folder / "tokenizer.model"), *described)
+
+
+def make_stories_data(folder: Path) -> None:
+    """Write it into an empty folder."""
     train = list(islice(stories(0, "train"), 360))
     validation = list(islice(stories(0, "validation"), 75))
     train_tokenizer(train, 512, folder / "tokenizer.model")
@@ -80,7 +87,5 @@ def stories_data(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
         "train": as_split([write_shard(train, tokenizer, folder / "train.bin")]),
         "validation": as_split([write_shard(validation, tokenizer, folder / "validation.bin")]),
     }
-    manifest = make_manifest(folder, shards, tokenizer, 32)
     write_json(folder / "shards.json", shards)
-    write_json(folder / "manifest.json", manifest)
-    return DataSet(folder, tokenizer, shards, manifest)
+    write_json(folder / "manifest.json", make_manifest(folder, shards, tokenizer, 32))

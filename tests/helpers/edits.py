@@ -57,7 +57,7 @@ def reformat(text: str) -> str:
     return re.sub(r"^( *)return (.+[^,(\[{])$", r"\1return (  \2  )", text, flags=re.MULTILINE)
 
 
-NEUTRAL = {
+NEUTRAL = {  # all of them can be made at once, in this order
     "comment": ("bitnet/model/quantization.py", append("# a remark")),
     "docstring": (
         "bitnet/model/quantization.py",
@@ -66,11 +66,11 @@ NEUTRAL = {
     "reformatting": ("bitnet/training/schedule.py", reformat),
     "format of the log": ("workflow/helpers/cli.py", swap("%H:%M:%S", "%H:%M")),
     "help of a flag": ("workflow/scripts/train.py", swap('help="steps;', 'help="updates;')),
-    "key order": ("config.yaml", sort_keys),
-    "key order below": ("tests/tiny.yaml", sort_keys),
     "checkpoint interval": ("tests/tiny.yaml", swap("checkpoint_every: 7", "checkpoint_every: 9")),
     "device": ("config.yaml", swap("  device: auto", "  device: cpu")),
     "slots": ("tests/tiny.yaml", swap("  gpu: 0", "  gpu: 1")),
+    "key order": ("config.yaml", sort_keys),
+    "key order below": ("tests/tiny.yaml", sort_keys),
 }
 EDITS = {
     "two imports away": ("bitnet/model/quantization.py", append("SPARE = 1"), RUNS),

@@ -2,10 +2,12 @@
 
 A third of a dry run's time goes into importing Snakemake. The tests type it more than a hundred
 times; here it is imported once a test process. What a fork runs is Snakemake's own `main`, in the
-folder and with the arguments of the command; project modules are imported anew by each.
+folder and with the arguments of the command; project modules are imported anew by each. Its jobs
+are forks too, of a second process: forked_jobs.py.
 """
 
 import atexit
+import gc
 import json
 import os
 import signal
@@ -14,6 +16,8 @@ import sys
 import tempfile
 from functools import cache
 from pathlib import Path
+
+from tests.helpers import forked_jobs
 
 AVAILABLE = sys.platform == "linux"  # elsewhere forks of a process with threads are not safe
 
@@ -37,28 +41,31 @@ def run(
 
 @cache
 def _server(env: tuple[tuple[str, str], ...]) -> subprocess.Popen:
-    root = Path(__file__).parents[2]
+    made = tempfile.TemporaryDirectory()
     server = subprocess.Popen(
-        [sys.executable, "-m", "tests.helpers.forked_snakemake"],
-        cwd=root,
+        [sys.executable, "-m", "tests.helpers.forked_snakemake", made.name],
+        cwd=Path(__file__).parents[2],
         env=dict(env),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
+    atexit.register(made.cleanup)
     atexit.register(server.communicate)  # the end of its input ends it
     return server
 
 
-def _serve() -> None:
+def _serve(made: Path) -> None:
     """Run the commands that come in, one after the other; answer with their exit codes."""
+    sys.path = [path for path in sys.path if path not in ("", os.getcwd())]  # as the command has it
+    python, jobs = forked_jobs.start(made)
     import jsonschema
     import numpy
     import snakemake.cli
     import snakemake.report.html_reporter
 
     assert jsonschema and numpy and snakemake.report  # imported for the forks
-    sys.path = [path for path in sys.path if path not in ("", os.getcwd())]  # as the command has it
+    gc.freeze()
     for line in sys.stdin:
         folder, arguments, outputs, timeout = json.loads(line)
         pid = os.fork()
@@ -71,8 +78,10 @@ def _serve() -> None:
             flags = os.O_WRONLY | os.O_CREAT if number else os.O_RDONLY
             os.dup2(os.open(path, flags), number)
         sys.argv = ["snakemake", *arguments]
-        sys.exit(snakemake.cli.main(arguments))
+        sys.executable = str(python)  # that jobs find first
+        forked_jobs.end_with(lambda arguments=arguments: sys.exit(snakemake.cli.main(arguments)))
+    os.kill(jobs, signal.SIGTERM)
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(Path(sys.argv[1]))

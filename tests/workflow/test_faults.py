@@ -70,14 +70,14 @@ def start(project: Path) -> subprocess.Popen:
         )
 
 
-def wait_for(what: Callable[[], object], running: subprocess.Popen) -> object:
-    """What a condition gives once it holds; the output so far where the pipeline ends before."""
+def wait_for(what: Callable[[], object], *running: subprocess.Popen) -> object:
+    """What a condition gives once it holds, while one of the pipelines runs."""
     end = time.monotonic() + TIMEOUT
     while time.monotonic() < end:
         if found := what():
             return found
         time.sleep(0.005)
-        assert running.poll() is None, "the pipeline ended too early"
+        assert any(p.poll() is None for p in running), "the pipeline ended too early"
     raise AssertionError("it did not happen in time")
 
 
@@ -190,51 +190,40 @@ def test_after_any_kills_the_next_snakemake_ends_in_the_same_bits(prepared, proj
     assert left == {".safetensors", ".lock"}, left  # no state, nothing half written
 
 
-def orphaned(project: Path) -> psutil.Process:
-    """A trainer in the middle of its work, whose pipeline was killed."""
-    running = start(project)
-    victim = wait_for(lambda: trainer(running), running)
-    wait_for((project / "models/quick/h16.state").exists, running)
+def orphan(project: Path, running: subprocess.Popen, run: str) -> psutil.Process:
+    """Kill a pipeline when it trains a run; its trainer, which stands still."""
+    victim = wait_for(lambda: trainer(running, f"/{run}"), running)
+    wait_for((project / f"models/quick/{run}.state").exists, running)
     victim.suspend()
     running.kill()
     running.wait()
     return victim
 
 
-def test_an_orphaned_trainer_is_waited_for_and_its_work_is_kept(project, prepared):
-    victim = orphaned(project)
-    again = start(project)
-    output = project / "output.log"
+def test_an_orphaned_trainer_is_waited_for_and_what_it_made_is_kept(project, prepared):
+    trunk, branch = RUNS
+    victim = orphan(project, start(project), trunk)
+    again, output = start(project), project / "output.log"
     wait_for(lambda: "waiting for it" in output.read_text(), again)
     victim.resume()
-    assert again.wait(TIMEOUT) == 0
-    assert f"resumed at step {STEPS // 2}" in (project / "logs/quick/h16.train.log").read_text()
-    assert (project / TARGET).read_bytes() == prepared[1]
-
-
-def test_what_an_orphaned_trainer_finished_is_not_trained_again(project, prepared):
-    victim = orphaned(project)
+    victim = orphan(project, again, branch)
     victim.resume()
-    victim.wait(TIMEOUT)
+    victim.wait(TIMEOUT)  # this one ends before the next pipeline starts
     snakemake(project, *TINY)
-    assert f"resumed at step {STEPS // 2}" in (project / "logs/quick/h16.train.log").read_text()
+    for run, end in ((trunk, STEPS // 2), (branch, STEPS)):
+        log = (project / f"logs/quick/{run}.train.log").read_text()
+        assert f"resumed at step {end}\n" in log
     assert (project / TARGET).read_bytes() == prepared[1]
 
 
-def test_two_snakemakes_at_once_do_no_harm(project, prepared):
-    first, second = start(project), start(project)
-    codes = [process.wait(TIMEOUT) for process in (first, second)]
-    if codes != [0, 0]:  # one of them found the folder locked
+def test_snakemakes_at_once_do_no_harm_and_the_lock_of_one_that_is_alive_is_kept(project, prepared):
+    both = [start(project), start(project)]
+    wait_for(lambda: any(p.poll() is None and trainer(p) for p in both), *both)
+    third = call(project, SNAKEMAKE, *TINY)
+    assert third.returncode != 0 and "locked" in third.stderr
+    if [process.wait(TIMEOUT) for process in both] != [0, 0]:  # one found the folder locked
         snakemake(project, *TINY)
     assert (project / TARGET).read_bytes() == prepared[1]
-
-
-def test_a_second_snakemake_does_not_take_the_lock_of_one_that_is_alive(project, prepared):
-    running = start(project)
-    wait_for(lambda: trainer(running), running)
-    second = call(project, SNAKEMAKE, *TINY)
-    assert second.returncode != 0 and "locked" in second.stderr
-    assert running.wait(TIMEOUT) == 0 and (project / TARGET).read_bytes() == prepared[1]
 
 
 @contextlib.contextmanager

@@ -22,7 +22,6 @@ from tests.helpers.project import (
     snakemake,
 )
 
-NUMBERS = b"\n<|endoftext|>\n".join(b"number %d" % i for i in range(300))  # few different words
 DATA = {"text", "tokenizer", "shards", "manifest", "references"}
 CHAIN = {*DATA, "train_trunk", "train_branch", "evaluate"}
 
@@ -32,23 +31,9 @@ def project(tmp_path):
     return copy_project(tmp_path)
 
 
-def script(name: str, *arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess:
-    env = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
-    return call(folder, sys.executable, "-m", f"workflow.scripts.{name}", *arguments, env=env)
-
-
 def test_a_dry_run_of_one_run_lists_its_chain_and_nothing_else(project):
     found = jobs(snakemake(project, "-n", "results/h256_wd0.csv"))
     assert found == {**dict.fromkeys(CHAIN, 1), "total": len(CHAIN)}
-
-
-def test_a_dry_run_needs_neither_torch_nor_a_data_set_library(project, tmp_path):
-    forbidden = tmp_path / "forbidden"
-    for name in ("torch", "matplotlib", "datasets", "sentencepiece"):
-        (forbidden / name).mkdir(parents=True)
-        (forbidden / name / "__init__.py").write_text(f"raise ImportError('no {name} here')\n")
-    env = {**ENVIRONMENT, "PYTHONPATH": str(forbidden)}
-    assert jobs(snakemake(project, "-n", "wd_fix", env=env))["train_trunk"] == 2 * 2 * 2 * 5
 
 
 @pytest.mark.parametrize("study", ["quick", "wd_fix"])
@@ -56,6 +41,7 @@ def test_every_trunk_is_trained_once_and_branched_for_every_weight_decay(project
     found = jobs(snakemake(project, "-n", study))
     assert found["train_branch"] == 2 * found["train_trunk"] == found["evaluate"]
     assert found["verdict"] == found["figures"] == found["report"] == found[study] == 1
+    assert "error_rates" not in found  # only where they are asked for
 
 
 def test_a_study_has_its_own_figures_in_one_job(project):
@@ -68,24 +54,29 @@ def test_a_study_has_its_own_figures_in_one_job(project):
     assert done.returncode != 0 and "results/quick/figures/phase.svg" in done.stdout + done.stderr
 
 
-def test_all_builds_the_quick_study_without_a_gpu_and_the_main_one_with_it(project, tmp_path):
-    smi = tmp_path / "bin" / "nvidia-smi"
-    smi.parent.mkdir()
-    without = [
-        p for p in ENVIRONMENT["PATH"].split(os.pathsep) if not (Path(p) / smi.name).exists()
-    ]
-    env = {**ENVIRONMENT, "PATH": os.pathsep.join(without)}
-    output = snakemake(project, "-n", env=env)
+def test_all_is_the_quick_study_without_a_gpu_and_needs_neither_torch_nor_a_data_set_library(
+    project, tmp_path
+):
+    """With a GPU it is the main study: test_terminal.py."""
+    forbidden = tmp_path / "forbidden"
+    for name in ("torch", "matplotlib", "datasets", "sentencepiece"):
+        (forbidden / name).mkdir(parents=True)
+        (forbidden / name / "__init__.py").write_text(f"raise ImportError('no {name} here')\n")
+    paths = ENVIRONMENT["PATH"].split(os.pathsep)
+    without = os.pathsep.join(p for p in paths if not (Path(p) / "nvidia-smi").exists())
+    output = snakemake(
+        project, "-n", env={**ENVIRONMENT, "PATH": without, "PYTHONPATH": str(forbidden)}
+    )
     assert "`all` is the study quick here" in output and jobs(output)["train_trunk"] == 12
+
+
+def test_all_is_the_study_that_is_asked_for_where_there_is_a_gpu(project, tmp_path):
+    smi = tmp_path / "nvidia-smi"
     smi.write_text("#!/bin/sh\n")
     smi.chmod(0o755)
-    env["PATH"] = os.pathsep.join([str(smi.parent), *without])
-    command = ("-n", "all", "--cores", "1", "--resources", "gpu=1")
-    output = snakemake(project, *command, env=env)
-    assert "`all` is the study wd_fix here" in output and jobs(output)["train_trunk"] == 40
-    assert (
-        jobs(snakemake(project, *command, "--config", "study=quick", env=env))["train_trunk"] == 12
-    )
+    env = {**ENVIRONMENT, "PATH": os.pathsep.join([str(tmp_path), ENVIRONMENT["PATH"]])}
+    command = ("-n", "all", "--cores", "1", "--resources", "gpu=1", "--config", "study=quick")
+    assert jobs(snakemake(project, *command, env=env))["train_trunk"] == 12
 
 
 def test_runtimes_are_compared_in_the_forms_that_a_model_has(project):
@@ -98,10 +89,9 @@ def test_runtimes_are_compared_in_the_forms_that_a_model_has(project):
     assert "h256_wd0_fp-f16.gguf" in twin and "tq2_0" not in twin
 
 
-def test_error_rates_are_made_from_a_studys_tables_and_only_where_they_are_asked_for(project):
+def test_error_rates_are_made_from_a_studys_tables(project):
     found = jobs(snakemake(project, "-n", "results/quick/error_rates.md"))
     assert found["error_rates"] == 1 and found["evaluate"] == 24 and "verdict" not in found
-    assert "error_rates" not in jobs(snakemake(project, "-n", "quick"))
 
 
 def test_a_study_on_another_corpus_writes_under_a_scope_of_its_own(project):
@@ -148,9 +138,14 @@ def test_a_config_with_an_unknown_key_is_refused_before_anything_is_made(project
 
 
 @pytest.mark.slow
-def test_a_run_of_the_main_study_is_built_and_exported_by_its_name(project):
+def test_a_run_of_the_main_study_is_built_and_exported_by_name_beside_one_that_diverged(
+    project,
+):
+    tiny = project / "tests/tiny.yaml"
+    wild = "evaluate_at: [], peak_lr: 1.0e+38}"  # of the study quick
+    tiny.write_text(tiny.read_text().replace("evaluate_at: []}", wild))
     exported = [f"models/export/h256_wd0/{name}" for name in ("bitlinear", "h256_wd0-tq2_0.gguf")]
-    targets = ["results/h256_wd0.csv", *exported]
+    targets = ["results/h256_wd0.csv", *exported, "results/quick/h16_wd0.csv"]
     snakemake(project, *targets, *TINY, "--cores", "1", "--resources", "gpu=1")
     assert (project / exported[0] / "model.safetensors").is_file()
     assert "# h256_wd0\n" in (project / exported[0] / "README.md").read_text()
@@ -160,15 +155,7 @@ def test_a_run_of_the_main_study_is_built_and_exported_by_its_name(project):
     assert list(rows.columns[:5]) == ["Step", "Loss", "UniquePredictions", "LR", "WD"]
     assert rows["HiddenSize"].unique() == [256] and rows["WD"].iloc[-1] == 0
     made = sorted(path.name for path in (project / "results").iterdir())
-    assert made == ["h256_wd0.csv", "h256_wd0.provenance.json"]
-
-
-@pytest.mark.slow
-def test_a_diverged_run_is_recorded_and_the_pipeline_goes_on(project):
-    config = project / "tests/tiny.yaml"
-    wild = "evaluate_at: [], peak_lr: 1.0e+38}"
-    config.write_text(config.read_text().replace("evaluate_at: []}", wild))
-    snakemake(project, "results/quick/h16_wd0.csv", "--cores", "1", *TINY)
+    assert made == ["h256_wd0.csv", "h256_wd0.provenance.json", "quick"]
     record = json.loads((project / "results/quick/h16_wd0.provenance.json").read_text())
     assert record["diverged"] is True
     rows = pd.read_csv(project / "results/quick/h16_wd0.csv", dtype=CSV_TYPES)
@@ -189,72 +176,65 @@ def test_real_files_go_from_text_to_a_table(project, real_data):
     assert rows["ValLoss"].iloc[-1] < rows["ValLoss"].iloc[0]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("content", "change", "words"),
-    [
-        (NUMBERS, {"vocab_size": 2000}, ["vocab_size is 2000", "allowed: at most"]),
-        (b"one document " * 900, {}, ["split", "no documents", "both splits"]),
-        (b"", {}, ["mine.txt' is empty", "UTF-8"]),
-        (b"\0\1\2" * 9_000, {}, ["mine.txt' is binary", "UTF-8"]),
-        (b"caf\xe9 " * 9_000, {}, ["mine.txt' is not UTF-8"]),
-    ],
-)
-def test_text_that_cannot_be_used_is_refused_in_one_line_before_training(
-    project, content, change, words
-):
-    (project / "mine.txt").write_bytes(content)
-    refused_before_training(project, change, words)
+END = b"\n<|endoftext|>\n"
+STORY = "The %s red fox number %d ran over hill %d."
+UNUSABLE = {  # a file of text, and what is said of it
+    "few_words": (
+        END.join(f"{i:09b}".replace("0", "one ").replace("1", "two ").encode() for i in range(500)),
+        ["vocab_size is 512", "allowed: at most"],
+    ),
+    "one_document": (b"one document " * 900, ["split", "no documents", "both splits"]),
+    "empty": (b"", ["empty.txt' is empty", "UTF-8"]),
+    "binary": (b"\0\1\2" * 9_000, ["binary.txt' is binary", "UTF-8"]),
+    "latin": (b"caf\xe9 " * 9_000, ["latin.txt' is not UTF-8"]),
+    "short": (
+        END.join((STORY % (("old", "big")[i % 2], i, i * 7 % 90)).encode() for i in range(3_000)),
+        ["validation split", "at least 4097"],
+    ),
+}
 
 
 @pytest.mark.slow
-def test_a_validation_split_too_small_for_the_probe_is_refused_before_training(project):
-    story = "The {} red fox number {} ran over hill {}.\n<|endoftext|>\n"
-    text = "".join(story.format("big" if i % 3 else "old", i, i * 7 % 90) for i in range(3_000))
-    (project / "mine.txt").write_text(text)
-    change = {"validation_bytes": 2_000, "vocab_size": 300}
-    refused_before_training(project, change, ["validation split", "at least 4097"])
-
-
-def refused_before_training(project: Path, change: dict, words: list[str]) -> None:
-    block = {"source": "files", "train": ["mine.txt"], "validation_share": 0.3}
-    block |= {"train_bytes": 1_000_000, "validation_bytes": change.get("validation_bytes", 100_000)}
-    config = project / "config.yaml"
-    config.write_text(
-        config.read_text().replace("corpora:\n", f"corpora:\n  mine: {json.dumps(block)}\n", 1)
-    )
-    settings = (project / "tests/tiny.yaml").read_text()
-    size = change.get("vocab_size", 512)
-    (project / "tests/tiny.yaml").write_text(
-        settings.replace("vocab_size: 512", f"vocab_size: {size}")
-    )
-    target = "results/quick@mine/h16_wd0.csv"
-    done = call(project, SNAKEMAKE, target, "--cores", "1", *TINY)
+def test_text_that_cannot_be_used_is_refused_in_one_line_before_training(project):
+    corpora = {}
+    for name, (content, _) in UNUSABLE.items():
+        (project / f"{name}.txt").write_bytes(content)
+        corpora[name] = {"source": "files", "train": [f"{name}.txt"], "train_bytes": 1_000_000}
+        corpora[name] |= {"validation_share": 0.3, "validation_bytes": 100_000}
+    corpora["short"]["validation_bytes"] = 2_000
+    (project / "mine.yaml").write_text(json.dumps({"corpora": corpora}))
+    targets = [f"results/quick@{name}/h16_wd0.csv" for name in corpora]
+    done = call(project, SNAKEMAKE, *targets, "--keep-going", "--cores", "1", *TINY, "mine.yaml")
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert done.returncode != 0 and len(errors) == 1, done.stderr
-    assert all(word in errors[0] for word in words), errors
+    assert done.returncode != 0 and len(errors) == len(UNUSABLE), done.stderr
+    for name, (_, words) in UNUSABLE.items():
+        assert sum(all(word in line for word in words) for line in errors) == 1, (name, errors)
     assert "Traceback" not in done.stderr and not list(project.glob("models/**/*.safetensors"))
 
 
 @pytest.mark.slow
-def test_the_scaling_test_does_one_run_by_hand(tmp_path):
-    small = ["--batch-size", "2", "--sequence-length", "32", "--num-layers", "1"]
-    done = script("scaling_test", "40", "16", "out.csv", *small, folder=tmp_path)
+def test_the_scaling_test_does_one_run_by_hand_and_names_what_to_lower(project):
+    config = project / "config.yaml"
+    text = config.read_text()
+    assert text.count("train_bytes: 8000000") == 2
+    config.write_text(text.replace("train_bytes: 8000000", "train_bytes: 300000"))
+
+    def scaling_test(*arguments: str) -> subprocess.CompletedProcess:
+        command = (sys.executable, "-m", "workflow.scripts.scaling_test", *arguments)
+        return call(project, *command, "--vocab-size", "512", "--num-layers", "1")
+
+    done = scaling_test("40", "16", "out.csv", "--batch-size", "2", "--sequence-length", "32")
     assert done.returncode == 0, done.stderr
-    rows = pd.read_csv(tmp_path / "out.csv", dtype=CSV_TYPES)
+    rows = pd.read_csv(project / "out.csv", dtype=CSV_TYPES)
     assert rows["Step"].iloc[-1] == 40 and "state at the end" in done.stdout
-    refused = script("scaling_test", "40", "160", "out.csv", folder=tmp_path)
+    refused = scaling_test("40", "160", "out.csv")
     assert refused.returncode == 1 and refused.stderr.count("\n") == 1
     assert "hidden_size is 160" in refused.stderr
-
-
-def test_running_out_of_memory_is_one_line_that_names_the_keys_to_lower(tmp_path):
-    huge = ["--vocab-size", "512", "--num-layers", "1"]
-    done = script("scaling_test", "40", "400000", "out.csv", *huge, folder=tmp_path)
-    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
-    assert "out of memory" in done.stderr
+    huge = scaling_test("40", "400000", "out.csv")
+    assert huge.returncode == 1 and huge.stderr.count("\n") == 1, huge.stderr
+    assert "out of memory" in huge.stderr
     for key in ("batch_size", "sequence_length", "hidden_size"):
-        assert key in done.stderr
+        assert key in huge.stderr
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,9 @@ that `snakemake -n` lists, and takes the edit back.
 """
 
 import os
+import subprocess
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pandas as pd
@@ -30,6 +33,11 @@ from tests.helpers.edits import (
 from tests.helpers.project import ROOT, SNAKEMAKE, TINY, call, commit, copy_project, jobs, snakemake
 
 pytestmark = pytest.mark.slow
+
+
+def default(names: Iterable[str], *chosen: str) -> list:
+    """Names of edits; those not chosen repeat another's check and are left to `often`."""
+    return [pytest.param(n, marks=[pytest.mark.often] * (n not in chosen)) for n in names]
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +77,14 @@ def test_a_study_is_built_from_nothing_and_its_verdict_printed(built):
         assert rows["WD"].tolist()[:3] == [0.1] * 3 and rows["N"].unique().tolist() == [4096]
 
 
+def test_edits_that_change_no_result_run_nothing(built):
+    with ExitStack() as edits:
+        for edit in NEUTRAL.values():
+            edits.enter_context(edited(built, *edit))
+        assert planned(built) == NOTHING
+
+
+@pytest.mark.often
 @pytest.mark.parametrize("name", NEUTRAL)
 def test_an_edit_that_changes_no_result_runs_nothing(built, name):
     with edited(built, *NEUTRAL[name]):
@@ -90,7 +106,13 @@ def test_contents_are_compared_of_the_largest_trunk_too(profile):
     assert limit > parameters * (1 + moments) * size > parse_size_in_bytes("1MB")
 
 
-@pytest.mark.parametrize("name", EDITS)
+# Which scripts an edit of code concerns, test_fingerprint_edits.py checks one by one.
+BUILT = ("two imports away", "metric", "rule of the verdict", "swapped thresholds", "plot", "title")
+BUILT += ("one more seed", "two more sizes", "one more weight decay", "learning rate of one study")
+BUILT += ("vocabulary", "words of the stories")
+
+
+@pytest.mark.parametrize("name", default(EDITS, *BUILT))
 def test_an_edit_runs_what_it_touches(built, name):
     file, change, expected = EDITS[name]
     with edited(built, file, change):
@@ -140,28 +162,30 @@ def test_committed_results_are_recognised(clone):
     assert planned(clone) == NOTHING and not (clone / "data").exists()
 
 
-@pytest.mark.parametrize("name", CLONED)
+IN_CLONE = ("comment", "metric", "rule of the verdict", "one more seed", "one more weight decay")
+
+
+@pytest.mark.parametrize("name", default(CLONED, *IN_CLONE))
 def test_in_a_clone_an_edit_makes_stale_what_it_touches(clone, name):
     file, change = (NEUTRAL | EDITS)[name][:2]
     with edited(clone, file, change):
         assert planned(clone) == CLONED[name]
 
 
-def test_a_committed_result_changed_by_hand_is_made_again_alone(clone):
-    with edited(clone, OTHER, lambda text: text.replace("ternary", "Ternary", 1)):
-        chain = {"train_trunk": 1, "train_branch": 1, "evaluate": 1}
-        assert planned(clone) == {**FROM_TEXT, **chain}
-
-
-def test_what_is_stale_in_a_clone_is_rebuilt_and_then_rests(clone):
-    untouched = (clone / OTHER).stat().st_mtime_ns
-    file, change, _ = EDITS["one more seed"]
+def test_what_is_stale_in_a_clone_is_rebuilt_alone_and_then_rests(clone):
+    table, tables = clone / OTHER, sorted((clone / "results/quick").glob("h16_*.csv"))
+    committed, untouched = table.read_bytes(), [path.stat().st_mtime_ns for path in tables]
+    table.write_text(table.read_text().replace("ternary", "Ternary", 1))  # by hand
+    chain = {"train_trunk": 1, "train_branch": 1, "evaluate": 1}
+    assert planned(clone) == {**FROM_TEXT, **chain}
+    file, change, expected = EDITS["rule of the verdict"]
     with edited(clone, file, change):
         output = snakemake(clone, "quick", OTHER, *TINY, "--cores", "2")
-        assert "to train: 2 x stage 1 and 4 x stage 2" in output
+        assert "to train: 1 x stage 1 and 1 x stage 2" in output
+        assert jobs(output).items() >= {**FROM_TEXT, **chain, **expected}.items()
         assert planned(clone) == NOTHING
-        assert len(list((clone / "results/quick").glob("h16_*seed1*.csv"))) == 4
-    assert (clone / OTHER).stat().st_mtime_ns == untouched
+    assert table.read_bytes() == committed
+    assert len(tables) == 4 and [path.stat().st_mtime_ns for path in tables] == untouched
 
 
 def test_the_ledger_of_claims_is_made_of_its_studies_and_again_when_its_code_changes(built):
@@ -186,50 +210,42 @@ def flip_middle(path: Path) -> None:
     path.write_bytes(changed)
 
 
-def errors(project: Path, *arguments: str) -> list[str]:
-    """What a build ends with, a line each; no traceback beside it."""
-    done = call(project, SNAKEMAKE, *arguments)
+def errors(done: subprocess.CompletedProcess) -> list[str]:
+    """What a build ended with, a line each; no traceback beside it."""
     assert done.returncode != 0 and "Traceback" not in done.stderr, done.stderr
     return sorted(line for line in done.stderr.splitlines() if line.startswith("error: "))
 
 
 def test_a_damaged_file_is_made_again_as_its_refusal_says(built):
     project, tiny = built, (*TINY, "--cores", "2")
-    target, other = "results/quick/h16_wd0.csv", "results/quick/h16_wd0_adamw.csv"
-    kept = [*project.glob("results/quick/h16_*.csv"), *project.glob("data/**/*.*")]
+    kept = [*project.glob("results/**/h16_*.csv"), *project.glob("data/**/*.*")]
     before = {path: path.read_bytes() for path in kept if path.is_file()}
-    assert len(before) == 4 + 3 + 2 + 3 + 2  # tables; text, tokenizer, shards, manifest, references
+    assert len(before) == 5 + 3 + 2 + 3 + 2  # tables; text, tokenizer, shards, manifest, references
+    table, unseen, branch = (
+        f"results/quick/h16_{run}.csv" for run in ("wd0_adamw", "wd0.05_adamw", "wd0.05")
+    )
 
-    # A table and a record are made again unasked.
-    flip_middle(project / target)
-    flip_middle((project / other).with_suffix(".provenance.json"))
-    said = snakemake(project, target, other, *tiny)
-    assert f"{target} is not as it was written" in said and "adamw.provenance.json is dam" in said
-    assert {path: path.read_bytes() for path in before} == before
-
-    # A trunk and what was observed: delete it and run again.
-    (project / target).unlink()
-    (project / "models/quick/h16_wd0.observations.safetensors").unlink()
-    (project / other).unlink()
-    damaged = ["h16.trunk.safetensors", "h16_wd0_adamw.observations.safetensors"]
+    # A table and a record are made again unasked; a trunk and what was observed are refused.
+    flip_middle(project / table)
+    flip_middle((project / OTHER).with_suffix(".provenance.json"))
+    for path in (unseen, branch, "models/quick/h16_wd0.05.observations.safetensors"):
+        (project / path).unlink()
+    damaged = ["h16.trunk.safetensors", "h16_wd0.05_adamw.observations.safetensors"]
     for name in damaged:
         flip_middle(project / "models/quick" / name)
-    lines = errors(project, target, other, "--keep-going", *tiny)
-    for name, line in zip(damaged, lines, strict=True):
+    done = call(project, SNAKEMAKE, table, OTHER, unseen, branch, "--keep-going", *tiny)
+    assert f"{table} is not as it was written" in done.stderr
+    assert "results/h16_wd0.provenance.json is dam" in done.stderr
+    for name, line in zip(damaged, errors(done), strict=True):
         assert f"models/quick/{name}' is damaged" in line and "delete it and run again" in line
         (project / "models/quick" / name).unlink()
-    snakemake(project, target, other, *tiny)
-    assert {path: path.read_bytes() for path in before} == before
+    assert all((project / path).read_bytes() == before[project / path] for path in (table, OTHER))
 
     # A shard: run again with --forcerun shards.
-    (project / target).unlink()
-    (project / "models/quick/h16_wd0.observations.safetensors").unlink()
     [shard] = project.glob("data/stories/*/train-00000.bin")
     flip_middle(shard)
-    [line] = errors(project, target, *tiny)
+    [line] = errors(call(project, SNAKEMAKE, branch, *tiny))
     assert f"{shard.relative_to(project)}' is damaged" in line
     assert line.endswith("; run again with --forcerun shards")
-    snakemake(project, target, *tiny, "--forcerun", "shards")
+    snakemake(project, unseen, branch, *tiny, "--forcerun", "shards")
     assert {path: path.read_bytes() for path in before} == before
-
-    snakemake(project, "quick", "results/h16_wd0.csv", *tiny)  # as it was found
