@@ -15,7 +15,7 @@ from bitnet.config.question import COUNT, ORIGINAL, RATIOS, STAGE2, Metric, Ques
 from bitnet.config.run_names import BASE, VARIANT, spell_number
 from bitnet.config.thresholds import Thresholds
 from bitnet.evaluation.metrics import AGREE, check_one_study
-from bitnet.evaluation.states import final, state, trunk_state
+from bitnet.evaluation.states import effective, final, state, trunk_state
 
 CELL = ["HiddenSize", "PeakLR", "Stage1WD", "Variant", "Optimizer", "Weights"]
 DATA = [*AGREE, "UniqueTargets", "UnigramLoss", "BigramLoss", "TrigramLoss"]
@@ -34,8 +34,12 @@ class Cell:
     control: pd.DataFrame
     treatment: pd.DataFrame
     deltas: pd.DataFrame
-    """Index: the seeds that can be compared; columns: `effects` (ln, ln, nats, as recorded)."""
+    """Index: the seeds that can be compared; columns: `effects` (ln, ln, nats, as recorded).
+
+    That of the corpus's measure of diversity is of effective values (`states.effective`)."""
     data: dict
+    raw: pd.Series = field(default_factory=lambda: pd.Series(dtype=float))
+    """Differences of `primary` as recorded, for rule 1."""
     notes: list[str] = field(default_factory=list)
     question: Question = ORIGINAL
 
@@ -47,8 +51,12 @@ class Cell:
     @property
     def primary(self) -> str:
         """Counts mean nothing on a blind corpus (its bigram predicts under 100 tokens)."""
-        blind = self.data["Blind"] and self.metric.column == COUNT
-        return "PDR" if blind else self.metric.column
+        return self.measure if self.metric.column == COUNT else self.metric.column
+
+    @property
+    def measure(self) -> str:
+        """The measure of diversity on this corpus."""
+        return "PDR" if self.data["Blind"] else COUNT
 
     @property
     def before(self) -> list[str]:
@@ -100,16 +108,18 @@ def make_cell(key: tuple, rows: pd.DataFrame, thresholds: Thresholds, question: 
 
 
 def _arm(rows: pd.DataFrame, effects: Sequence[str], thresholds: Thresholds) -> pd.DataFrame:
-    """State, end values and last step of each run of one arm; index: Seed."""
+    """States, end values and last step of each run of one arm; index: Seed."""
     runs = {
         seed: {
             "State": state(run, thresholds),
+            "StateRule1": state(run, thresholds, rule=1),
             **{column: final(run, column, thresholds) for column in effects},
+            "Effective": effective(run, thresholds),
             "LastStep": run["Step"].max(),
         }
         for seed, run in rows.groupby("Seed")
     }
-    columns = ["State", *effects, "LastStep"]
+    columns = ["State", "StateRule1", *effects, "Effective", "LastStep"]
     return pd.DataFrame.from_dict(runs, orient="index", columns=columns)
 
 
@@ -128,8 +138,9 @@ def _pair(cell: Cell, thresholds: Thresholds) -> None:
             continue
         absent = [str(seed) for seed in seeds if seed not in arm.index]
         cell.notes += [f"no {name} for seed {', '.join(absent)}"] if absent else []
-        for seed, bad in arm.loc[~arm.index.isin(sound(arm).index), "State"].items():
-            cell.notes.append(f"seed {seed} left out ({name} {bad})")
+        for bad in ("diverged", "invalid"):
+            if left := [str(seed) for seed in arm.index[arm["State"] == bad]]:
+                cell.notes.append(f"seed {', '.join(left)} left out ({name} {bad})")
     treatment, control = (sound(arm) for arm in arms.values())
     shared = treatment.index.intersection(control.index).sort_values()
     treatment, control = treatment.loc[shared], control.loc[shared]
@@ -137,36 +148,31 @@ def _pair(cell: Cell, thresholds: Thresholds) -> None:
         ends = f"{treatment['LastStep'][uneven[0]]} and {control['LastStep'][uneven[0]]}"
         name = "/".join(map(str, cell.key))
         raise ValueError(f"cell {name}, seed {uneven[0]}: arms end at different steps, {ends}")
-    cell.deltas = pd.DataFrame(
-        {
-            name: _measured(treatment[name]) - _measured(control[name])
-            for name in effects(cell.question)
-        }
-    )
+    deltas = {
+        name: _measured(treatment[name], name) - _measured(control[name], name)
+        for name in effects(cell.question)
+    }
+    cell.raw = deltas[cell.primary]
+    levels = (_measured(arm["Effective"], cell.measure) for arm in (treatment, control))
+    deltas[cell.measure] = next(levels) - next(levels)
+    cell.deltas = pd.DataFrame(deltas)
     if len(shared) < thresholds.no_verdict_under:
-        cell.notes.append(f"no verdict under {thresholds.no_verdict_under} seeds ({len(shared)})")
+        least = thresholds.no_verdict_under
+        cell.notes.append(f"under {least} seeds that can be compared ({len(shared)})")
     elif len(shared) < thresholds.few_seeds:
         cell.notes.append(f"few seeds ({len(shared)})")
     if cell.data["Blind"]:
         cell.notes.append("blind corpus: ln PDR is the primary effect")
 
 
-def _measured(values: pd.Series) -> pd.Series:
-    return np.log(values.astype(float)) if values.name in RATIOS else values.astype(float)
+def _measured(values: pd.Series, column: str) -> pd.Series:
+    return np.log(values.astype(float)) if column in RATIOS else values.astype(float)
 
 
-def with_twin(cell: Cell, cells: Sequence[Cell]) -> tuple[pd.Series, pd.Series] | None:
-    """Primary differences of a ternary cell and of its full-precision twin.
-
-    Two series by seed, of the seeds that both cells have, in natural logarithms for counts and
-    PDR, else in the metric's unit. None unless the cell is ternary and has exactly one twin.
-    """
+def twin_of(cell: Cell, cells: Sequence[Cell]) -> Cell | None:
+    """The full-precision twin of a ternary cell; None for a twin, and where there is not one."""
     twins = [c for c in cells if c.key[:-1] == cell.key[:-1] and c.key[-1] != TERNARY]
-    if cell.key[-1] != TERNARY or len(twins) != 1:
-        return None
-    own, other = (c.deltas[cell.primary] for c in (cell, twins[0]))
-    shared = own.index.intersection(other.index)
-    return own[shared], other[shared]
+    return twins[0] if cell.key[-1] == TERNARY and len(twins) == 1 else None
 
 
 def armed(rows: pd.DataFrame, question: Question) -> pd.DataFrame:

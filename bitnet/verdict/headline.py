@@ -17,26 +17,46 @@ PREVENTS = {
 }
 
 MEANINGS = {
+    "diverges": "most runs with {t} diverged, few with {c}",
+    "control diverges": "most runs with {c} diverged, few with {t}",
     "no verdict": "too few seeds that can be compared",
-    "harmful": "{t} gives less diverse predictions than {c}, by more than the equivalence ratio",
-    "fixed": "most trunks collapsed, most runs diverse with {t}, few with {c}, {t} above {c}",
+    "stays collapsed": "trunks and both arms collapsed in most seeds",
+    "temporary recovery": "most runs with {t} were diverse for a while and collapsed at the last",
+    "harmful": "{t} less diverse than {c}, by more than the equivalence ratio, loss not better",
+    "fixed": "most trunks collapsed, most runs diverse with {t}, few with {c}, {t} more diverse by "
+    "more than the equivalence ratio, loss not worse",
     "recovers either way": "most trunks collapsed, most runs of both arms diverse",
     "no effect": "diversity and loss of the arms are equivalent (both TOSTs pass)",
     "no effect (nothing to fix)": "the same, where most trunks had not collapsed",
-    "helps": "{t} gives more diverse predictions, by more than the equivalence ratio, but no fix",
+    "helps": "{t} more diverse by more than the equivalence ratio, loss not worse, but no fix",
+    "trade-off": "more diverse at a worse loss, or less diverse at a better one",
+    "lower loss": "diversity equivalent, loss with {t} better",
+    "higher loss": "diversity equivalent, loss with {t} worse",
     "inconclusive": "none of these is shown",
 }
 MEANINGS_APART = {
-    "prevented": "most runs with {c} ended collapsed, most with {t} diverse, {t} above {c}",
+    "stays collapsed": "both arms collapsed in most seeds",
+    "prevented": "most runs with {c} ended collapsed, most with {t} diverse, {t} more diverse by "
+    "more than the equivalence ratio, loss not worse",
     "no effect (nothing to prevent)": "the same, where most runs with {c} did not end collapsed",
 }
 MEANINGS_OF_METRIC = {
     "harmful": "{t} gives worse {metric} than {c}, by more than the margin",
     "no effect": "{metric} and loss of the arms are equivalent (both TOSTs pass)",
     "helps": "{t} gives better {metric}, by more than the margin, but collapse is as with {c}",
+    "trade-off": "better {metric} at a worse loss, or the reverse",
+    "lower loss": "{metric} equivalent, loss with {t} better",
+    "higher loss": "{metric} equivalent, loss with {t} worse",
 }
 
 LEADS = {
+    "diverges": "{change} made training diverge",
+    "control diverges": "{change} kept training from diverging",
+    "stays collapsed": "{change} did not fix degenerate decoding, models stayed collapsed",
+    "temporary recovery": "{change} let models recover for a while, not to the end",
+    "trade-off": "{change} traded diversity against loss",
+    "lower loss": "{change} lowered the loss at equal diversity",
+    "higher loss": "{change} raised the loss at equal diversity",
     "harmful": "{change} made decoding more degenerate",
     "fixed": "{change} fixed degenerate decoding",
     "recovers either way": "Decoding recovered with either weight decay, {change} was not needed",
@@ -109,6 +129,7 @@ TERNARY_LEADS = {
     "no": "It is not about ternary",
     "undecided": "Whether it is about ternary is undecided",
     "n.a.": "Nothing here tells whether it is about ternary",
+    "none shown": "No effect is shown that could be about ternary",
 }
 
 
@@ -177,7 +198,7 @@ def _ternary_words(cells: pd.DataFrame, row: Mapping) -> str:
         f"with {other['Optimizer']}: {_outcome_words(other)}"
         for _, other in cells[same & weights & ~optimizer].iterrows()
     ]
-    return "; ".join([TERNARY_LEADS[row["TernarySpecific"]], *beside])
+    return "; ".join([TERNARY_LEADS[row["EffectTernary"]], *beside])
 
 
 def _outcome_words(row: Mapping) -> str:

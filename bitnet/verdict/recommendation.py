@@ -15,7 +15,7 @@ from bitnet.verdict.cells import TERNARY
 from bitnet.verdict.rule import majority, scaling
 
 ARMS = {"Control": "control", "Treatment": "treatment"}
-RANKS = ("Low", "Medium", "High")
+RANKS = ("", "Low", "Medium", "High")
 
 
 def recommend(

@@ -116,7 +116,7 @@ def _state_fields(row: Mapping) -> list[str]:
 def _effects(row: Mapping) -> list[str]:
     loss = [row[f"DeltaValLoss{end}"] for end in ("", "Low", "High")]
     own, p = interval(primary(row), style_of(row["Primary"])), number(row["HolmP"], ".2g")
-    return [own, p, interval(loss, "+z.3f"), row["TernarySpecific"]]
+    return [own, p, interval(loss, "+z.3f"), row["EffectTernary"]]
 
 
 def _equivalence(row: Mapping) -> list[str]:

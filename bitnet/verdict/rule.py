@@ -1,8 +1,9 @@
 """The verdict's rule: paired tests over seeds, and one outcome for each cell of a study.
 
-The rule was fixed before the runs; the legend of every verdict states it. Differences are
-treatment - control: of natural logarithms for counts and PDR, in nats for loss, and in its own unit
-for any other metric that a question names.
+This is rule 2, written in November 2026 before any run of 10,000 steps or more; the legend of every
+verdict states it. Differences are treatment - control: of natural logarithms for effective counts
+(`bitnet.evaluation.states.effective`) and PDR, in nats for loss, and in its own unit for any other
+metric that a question names.
 
     cells = judge(rows, Thresholds(), Question(treatment=0.0, control=0.05, headline={...}))
 """
@@ -16,19 +17,16 @@ from bitnet.config.question import RATIOS, STAGE2, Question
 from bitnet.config.run_names import AXES, BASE, VARIANT
 from bitnet.config.thresholds import Thresholds
 from bitnet.evaluation.states import share, tally
-from bitnet.verdict.cells import (
-    CELL,
-    EFFECTS,
-    Cell,
-    armed,
-    checked,
-    effects,
-    make_cell,
-    sound,
-    with_twin,
-)
+from bitnet.verdict.cells import CELL, EFFECTS, Cell, armed, checked, effects, make_cell, sound
 from bitnet.verdict.headline import named
+from bitnet.verdict.rule1 import outcome_by_rule_1
 from bitnet.verdict.statistics import Effect, corrected, effect
+from bitnet.verdict.ternary import collapse_is_ternary, effect_is_ternary
+
+POINT = ["HiddenSize", "PeakLR", "Stage1WD", VARIANT]
+NO_CLAIM = ("no verdict", "inconclusive")
+BY_STATES = ("diverges", "control diverges", "stays collapsed", "temporary recovery")
+"""Outcomes that need no interval: states alone decide them."""
 
 
 def judge(rows: pd.DataFrame, thresholds: Thresholds, question: Question) -> pd.DataFrame:
@@ -36,82 +34,118 @@ def judge(rows: pd.DataFrame, thresholds: Thresholds, question: Question) -> pd.
 
     rows: the CSVs of all runs of a study, concatenated in any order.
 
-    P is uncorrected. HolmP, which decides the outcome, is P itself for the headline cell and
-    Holm-corrected among all others. P, TostP and Detectable belong to the effect named in Primary.
+    P is uncorrected; HolmP, corrected within `families`, decides the outcome. P, TostP and
+    Detectable belong to the effect named in Primary. OutcomeRule1 is what rule 1 would say.
 
     ValueError in one line where rows do not belong to one study, where the arms of a seed end at
     different steps, and where the headline fits several cells.
     """
     rows = armed(checked(rows), question)
     cells = [make_cell(key, group, thresholds, question) for key, group in rows.groupby(CELL)]
-    table = pd.DataFrame([_row(cell, cells, thresholds) for cell in cells])
+    table = pd.DataFrame([_row(cell, thresholds) for cell in cells])
     table["Headline"] = is_headline(table, question)
-    table["HolmP"] = corrected(table["P"], table["Headline"])
-    table["Outcome"] = [
-        named(outcome(cell, row, thresholds), question)
-        for cell, row in zip(cells, table.to_dict("records"), strict=True)
-    ]
+    table["HolmP"] = corrected(table["P"], families(table))
+    raw = [_effect(cell, cell.raw, thresholds) for cell in cells]
+    holm = corrected(pd.Series([found.p for found in raw], dtype=float), table["Headline"])
+    for i, (cell, row) in enumerate(zip(cells, table.to_dict("records"), strict=True)):
+        said = outcome(cell, row, thresholds)
+        first = outcome_by_rule_1(cell, raw[i], holm[i], row["TostValLossP"], thresholds)
+        table.loc[i, "Outcome"] = named(said, question)
+        table.loc[i, "OutcomeRule1"] = named(first, question)
+        table.loc[i, "CollapseTernary"] = collapse_is_ternary(cell, cells, thresholds)
+        table.loc[i, "EffectTernary"] = effect_is_ternary(cell, cells, row, thresholds)
+        table.loc[i, "Confidence"] = confidence(cell, row, said, thresholds)
     return table
 
 
 def outcome(cell: Cell, row: Mapping, thresholds: Thresholds) -> str:
     """Outcome of a cell: the first that matches. row: the cell's row in the table of `judge`."""
+
+    def most(states: Sequence[str], name: str) -> bool:
+        return share(states, name) > 0.5
+
+    control, treatment = cell.control["State"], cell.treatment["State"]
+    crashed, control_crashed = most(treatment, "diverged"), most(control, "diverged")
+    if crashed != control_crashed and len(control) and len(treatment):
+        return "diverges" if crashed else "control diverges"
     if row["Seeds"] < thresholds.no_verdict_under:
         return "no verdict"
+    was_collapsed = most(cell.before, "collapsed")
+    if was_collapsed and most(control, "collapsed") and most(treatment, "collapsed"):
+        return "stays collapsed"
+    if most(treatment, "temporary"):
+        return "temporary recovery"
     alpha, worth = 1 - thresholds.confidence, cell.metric.bound(thresholds)
-    mean, significant = cell.metric.sign * row[f"Delta{cell.primary}"], row["HolmP"] < alpha
-    above, below = significant and mean > 0, significant and mean < 0
-    was_collapsed = share(cell.before, "collapsed") > 0.5
-    treated = share(cell.treatment["State"], "diverse")
-    controlled = share(cell.control["State"], "diverse")
-    if below and mean < -worth:
+    gain, significant = cell.metric.sign * row[f"Delta{cell.primary}"], row["HolmP"] < alpha
+    more, less = significant and gain > worth, significant and gain < -worth
+    better, worse = _loss(cell, row, thresholds)
+    diverse, control_diverse = most(treatment, "diverse"), most(control, "diverse")
+    if less and not better:
         return "harmful"
-    if was_collapsed and treated > 0.5 and controlled < 0.5 and above:
+    if was_collapsed and diverse and not control_diverse and more and not worse:
         return "fixed"
-    if was_collapsed and treated > 0.5 and controlled > 0.5:
+    if was_collapsed and diverse and control_diverse:
         return "recovers either way"
-    if row["TostP"] < alpha and row["TostValLossP"] < alpha:
+    equal = row["TostP"] < alpha
+    if equal and row["TostValLossP"] < alpha:
         return "no effect" if was_collapsed else "no effect (nothing to fix)"
-    return "helps" if above and mean > worth else "inconclusive"
+    if more and not worse:
+        return "helps"
+    if more or less:
+        return "trade-off"
+    if equal and (better or worse):
+        return "lower loss" if better else "higher loss"
+    return "inconclusive"
 
 
-def ternary_specific(cell: Cell, cells: Sequence[Cell], thresholds: Thresholds) -> str:
-    """Whether an effect is specific to ternary weights: "yes", "no", "undecided" or "n.a.".
+def _loss(cell: Cell, row: Mapping, thresholds: Thresholds) -> tuple[bool, bool]:
+    """Whether the treatment's loss is better, and worse: by its whole interval, beyond the margin.
 
-    It is, if the difference to the twin's effect is significant, in the effect's direction and at
-    least half of it. It is not, if both are equivalent (TOST). "n.a.": the cell has no twin.
+    Neither where loss is itself what the question is decided by.
     """
-    pair = with_twin(cell, cells)
-    if pair is None:
-        return "n.a."
-    own, gaps = pair[0].mean(), pair[0] - pair[1]
-    gap = effect(gaps, cell.metric.bound(thresholds), thresholds.confidence)
-    if gap.n < thresholds.no_verdict_under:
-        return "undecided"
-    alpha = 1 - thresholds.confidence
-    if gap.p < alpha and gap.mean * own > 0 and abs(gap.mean) >= abs(own) / 2:
-        return "yes"
-    return "no" if gap.tost < alpha else "undecided"
+    if cell.primary == "ValLoss":
+        return False, False
+    margin = thresholds.equivalence_loss
+    return row["DeltaValLossHigh"] < -margin, row["DeltaValLossLow"] > margin
 
 
-def confidence(cell: Cell, primary: Effect, thresholds: Thresholds) -> str:
-    """Confidence in a cell: "High", "Medium" or "Low" if all, two or fewer of three hold.
+def confidence(cell: Cell, row: Mapping, said: str, thresholds: Thresholds) -> str:
+    """Confidence in a claim: "High", "Medium" or "Low" if all, two or fewer of three hold.
 
     The three: enough seeds; one state for all runs of each arm (and for all shared trunks); an
-    interval wholly inside or wholly outside the equivalence margin. Low without a verdict.
+    interval wholly inside or wholly outside the equivalence margin, which outcomes `BY_STATES` do
+    not need. Low under `no_verdict_under` seeds. Empty where the outcome, `said`, claims nothing.
     """
+    if said in NO_CLAIM:
+        return ""
+    arms = [list(cell.control["State"]), list(cell.treatment["State"])]
+    seeds = min(map(len, arms)) if said.endswith("diverges") else row["Seeds"]
+    if seeds < thresholds.no_verdict_under:
+        return "Low"
+    parts = [*arms, cell.trunk] if cell.question.shares_trunk else arms
     worth = cell.metric.bound(thresholds)
-    parts = [list(cell.control["State"]), list(cell.treatment["State"])]
-    parts += [cell.trunk] * cell.question.shares_trunk
-    agree = (max(share(states, name) for name in states) == 1 for states in parts if states)
-    low, high = primary.low, primary.high
+    low, high = (row[f"Delta{cell.primary}{end}"] for end in ("Low", "High"))
     held = [
-        primary.n >= thresholds.few_seeds,
-        all(agree),
-        low > worth or high < -worth or -worth < low <= high < worth,
+        seeds >= thresholds.few_seeds,
+        all(len(set(states)) == 1 for states in parts),
+        said in BY_STATES or low > worth or high < -worth or -worth < low <= high < worth,
     ]
-    points = sum(held) if primary.n >= thresholds.no_verdict_under else 0
-    return {3: "High", 2: "Medium"}.get(points, "Low")
+    return {3: "High", 2: "Medium"}.get(sum(held), "Low")
+
+
+def families(cells: pd.DataFrame) -> pd.Series:
+    """Family of tests that each cell is corrected in: "headline", "beside" or "other".
+
+    cells: the table of `judge` as far as its column Headline. Beside the headline, which stays
+    uncorrected, stand its twin and the other optimizers at its point, fixed in advance.
+    """
+    found = pd.Series("other", index=cells.index)
+    for _, own in cells[cells["Headline"]].iterrows():
+        here = (cells[POINT] == own[POINT]).all(axis=1)
+        same = [cells[column] == own[column] for column in ("Optimizer", "Weights")]
+        found[here & (same[0] ^ same[1])] = "beside"
+        found[here & same[0] & same[1]] = "headline"
+    return found
 
 
 def is_headline(cells: pd.DataFrame, question: Question) -> pd.Series:
@@ -131,19 +165,18 @@ def is_headline(cells: pd.DataFrame, question: Question) -> pd.Series:
     return chosen
 
 
-def _row(cell: Cell, cells: Sequence[Cell], thresholds: Thresholds) -> dict:
+def _row(cell: Cell, thresholds: Thresholds) -> dict:
     bounds = dict.fromkeys(RATIOS, math.log(thresholds.equivalence_ratio))
     bounds |= {"ValLoss": thresholds.equivalence_loss}
-    primary_bound = cell.metric.bound(thresholds)
+    primary = _effect(cell, cell.deltas[cell.primary], thresholds)
     found = {
-        name: effect(cell.deltas[name], bounds.get(name, primary_bound), thresholds.confidence)
+        name: _effect(cell, cell.deltas[name], thresholds, bounds.get(name))
         for name in effects(cell.question)
     }
-    primary = effect(cell.deltas[cell.primary], primary_bound, thresholds.confidence)
     extra = [name for name in found if name not in EFFECTS]
     row = dict(zip(CELL, cell.key, strict=True))
-    row |= {"Headline": False, "Outcome": "", "Seeds": primary.n}  # `judge` sets the first two
-    row |= {"TrunkStates": tally(cell.trunk)}
+    row |= {"Headline": False, "Outcome": "", "OutcomeRule1": ""}  # `judge` sets what is empty
+    row |= {"Seeds": primary.n, "TrunkStates": tally(cell.trunk)}
     for name, arm in (("Control", cell.control), ("Treatment", cell.treatment)):
         row[f"{name}States"] = tally(arm["State"])
         row[f"{name}Unique"] = sound(arm)["UniquePredictions"].mean()
@@ -155,9 +188,16 @@ def _row(cell: Cell, cells: Sequence[Cell], thresholds: Thresholds) -> dict:
         row |= {f"Delta{name}Low": seen.low, f"Delta{name}High": seen.high}
     row |= {"P": primary.p, "HolmP": math.nan, "TostP": primary.tost}
     row |= {"TostValLossP": found["ValLoss"].tost, "Detectable": primary.detectable}
-    row["TernarySpecific"] = ternary_specific(cell, cells, thresholds)
-    row["Confidence"] = confidence(cell, primary, thresholds)
+    row |= {"CollapseTernary": "", "EffectTernary": "", "Confidence": ""}
     return row | {"Note": "; ".join(cell.notes)} | cell.data
+
+
+def _effect(
+    cell: Cell, deltas: pd.Series, thresholds: Thresholds, bound: float | None = None
+) -> Effect:
+    """Statistics of differences; bound None: the margin of the metric that decides."""
+    bound = cell.metric.bound(thresholds) if bound is None else bound
+    return effect(deltas, bound, thresholds.confidence)
 
 
 MEANINGS = {

@@ -59,12 +59,12 @@ def _detectable(n: int, alpha: float) -> float:
     return float(TTestPower().solve_power(nobs=n, alpha=alpha, power=POWER))
 
 
-def corrected(p: pd.Series, headline: pd.Series) -> pd.Series:
-    """P values after Holm's correction among the cells other than the headline.
+def corrected(p: pd.Series, families: pd.Series) -> pd.Series:
+    """P values after Holm's correction within each family.
 
-    headline: boolean series. The headline's p is not changed; NaN stays NaN and does not count.
+    families: a label for each p. NaN stays NaN and does not count; a family of one is not changed.
     """
-    holm, others = p.copy(), p.notna() & ~headline
-    if others.any():
-        holm[others] = multipletests(p[others], method="holm")[1]
+    holm = p.copy()
+    for _, family in p.dropna().groupby(families):
+        holm[family.index] = multipletests(family, method="holm")[1]
     return holm
