@@ -5,7 +5,6 @@ products alone: activations stay float32 between them (attention's backward pass
 long in bfloat16), and a small product does not pay for the conversion of its factors.
 """
 
-import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cache
@@ -20,7 +19,7 @@ INTEGERS_FROM = 2**24  # multiply-adds of the products of one input
 MIXED_FROM = 2**22  # the same, on a CPU with bfloat16 products
 ONEDNN_FROM = 2**22  # multiply-adds of one product
 ROUNDING = 1e-6  # relative error of a float32 product at most; that of bfloat16 is 2e-3
-CPUINFO = Path("/proc/cpuinfo")
+CPUINFO, ZEN5 = Path("/proc/cpuinfo"), 26  # AMD's family of that name
 
 _mixed = False  # whether large products of a CPU have bfloat16 factors: in `mixed_products`
 
@@ -152,13 +151,13 @@ def fastest_float32(multiply_adds: int) -> Iterator[None]:
 
 @cache
 def onednn_is_faster() -> bool:
-    """Whether oneDNN multiplies float32 faster than MKL here: on AMD's CPUs with AVX-512.
+    """Whether oneDNN multiplies float32 faster than MKL here: on AMD's CPUs from Zen 5 on.
 
-    MKL takes its AVX2 path there. oneDNN is reached by allowing it bfloat16, which it does not use
-    without a unit for it (AMX); the error of a product says so, not the setting.
+    MKL takes its AVX2 path on AMD. Before Zen 5, which has AVX-512 units of full width, it loses
+    nothing by that. oneDNN is reached by allowing it bfloat16, which it does not use without a unit
+    for it (AMX); the error of a product says so, not the setting.
     """
-    avx512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
-    return avx512 and _is_amd() and rounding_by_onednn() < ROUNDING
+    return _amd_family() >= ZEN5 and rounding_by_onednn() < ROUNDING
 
 
 def rounding_by_onednn() -> float:
@@ -181,9 +180,12 @@ def _onednn() -> Iterator[None]:
         setting.fp32_precision = before
 
 
-def _is_amd() -> bool:
-    """Whether the CPU is AMD's, as Linux or else the platform names it."""
+def _amd_family() -> int:
+    """Family of an AMD CPU as Linux names it; 0 where it is another's, or Linux is not there."""
     try:
-        return "AuthenticAMD" in CPUINFO.read_text(encoding="utf-8")
+        lines = CPUINFO.read_text(encoding="utf-8").splitlines()
     except OSError:
-        return "AuthenticAMD" in platform.processor()
+        return 0
+    pairs = (line.split(":", 1) for line in lines if ":" in line)
+    found = {key.strip(): value.strip() for key, value in pairs}
+    return int(found.get("cpu family", 0)) if found.get("vendor_id") == "AuthenticAMD" else 0
