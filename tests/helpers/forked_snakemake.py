@@ -81,6 +81,7 @@ def _serve(made: Path) -> None:
         sys.executable = str(python)  # that jobs find first
         forked_jobs.end_with(lambda arguments=arguments: sys.exit(snakemake.cli.main(arguments)))
     os.kill(jobs, signal.SIGTERM)
+    os.waitpid(jobs, 0)
 
 
 if __name__ == "__main__":
