@@ -36,7 +36,8 @@ def loss_falls_meanwhile(e: Evidence) -> Found | None:
     mean = trunks.mean(numeric_only=True)
     figure = (
         f"ValLoss {mean['StartValLoss']:.2f} to {mean['TrunkValLoss']:.2f}, distinct predictions "
-        f"{mean['StartUniquePredictions']:,.0f} to {mean['TrunkUniquePredictions']:,.1f}"
+        f"{mean['StartUniquePredictions']:,.0f} to {mean['TrunkUniquePredictions']:,.1f} "
+        f"(effective count {mean['TrunkEffective']:,.1f})"
     )
     return bool(both.mean() > 0.5), figure, len(trunks)
 
