@@ -6,14 +6,14 @@ Free of torch and of file names: the pipeline asks here what to build and what i
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
+from itertools import product, takewhile
 from pathlib import Path
 
 from bitnet.common.errors import one_of, refuse
 from bitnet.config import run_names
 from bitnet.config.question import AXIS, STAGE2, Question
-from bitnet.config.recipe import ModelConfig, Recipe, TrainConfig
+from bitnet.config.recipe import MOST_EVALUATIONS, ModelConfig, Recipe, TrainConfig
 
 OF_MODEL = ("hidden_size", "weights")  # axes of the model's config; all others: the training's
 # Axes whose default value is in the study's training block.
@@ -169,6 +169,36 @@ class Study:
             )
         if "question" in self.settings:
             self._check_question(grids[0])
+
+    def check_ends(self, evaluations: int) -> None:
+        """ValueError in one line where a stage has fewer evaluations than 'the end' is made of.
+
+        evaluations: `final_evaluations` of the verdict. Step 0 is in no stage, the switch in
+        stage 1.
+        """
+        names = self.runs()
+        trained = [
+            self.recipe(name).training for name in names[: len(names) // self.varied("seed")]
+        ]
+        switches = {c.wd_switch: c for c in trained}.values()  # else all evaluate at the same steps
+
+        def enough(every: int) -> bool:
+            cs = (replace(c, evaluate_every=every) for c in switches)
+            return all(
+                len(c.evaluation_steps(*stage)) >= evaluations
+                for c in cs
+                for stage in ((1, c.wd_switch), (c.wd_switch + 1, c.steps))
+            )
+
+        every, steps = trained[0].evaluate_every, trained[0].steps
+        if enough(every):
+            return
+        least = -(-steps // MOST_EVALUATIONS)
+        # A larger one may do by chance, where the last steps of a stage are multiples of it.
+        most = sum(1 for _ in takewhile(enough, range(least, every))) + least - 1
+        why = f"for {evaluations} evaluations in each stage"
+        allowed = f"at most {most}, {why}" if most >= least else f"none {why} of steps = {steps}"
+        raise refuse("evaluate_every", every, allowed)
 
     def _check_expected(self, recipe: Recipe) -> None:
         model, c, expected = recipe.model, recipe.training, self.settings.get("expect", {})

@@ -49,6 +49,8 @@ def check(config: Mapping, schema: Mapping) -> None:
         study = Study.of(config, name)
         try:
             study.check()
+            if "question" in study.settings:
+                study.check_ends(config["verdict"]["final_evaluations"])
         except ValueError as refused:
             keys = _keys_of(str(refused), study.settings)
             raise ConfigError(("studies", name, *keys), f"studies.{name}: {refused}") from None

@@ -235,13 +235,13 @@ def test_the_last_override_counts_and_the_command_line_most(project):
 
 
 def test_a_changed_base_changes_what_is_built_on_it_as_an_edit_would(project):
-    change = "studies: {quick: {corpus: arithmetic, training: {steps: 500}}}"
+    change = "studies: {quick: {corpus: arithmetic, training: {steps: 1200}}}"
     overridden = read_project(project, overrides=[write(project, "mine.yaml", change)])
-    write(project, "config.yaml", "steps: 500\n", "steps: 2000\n")
+    write(project, "config.yaml", "steps: 1200\n", "steps: 2000\n")
     write(project, "config.yaml", "    corpus: arithmetic\n", "    corpus: stories\n")
     assert overridden == read_project(project)
     portable = Study.of(overridden, "portable")
-    assert portable.corpus == "arithmetic" and portable.settings["training"]["steps"] == 500
+    assert portable.corpus == "arithmetic" and portable.settings["training"]["steps"] == 1200
     assert Study.of(overridden, "warmup").settings["training"]["steps"] == 2000  # its own
 
 

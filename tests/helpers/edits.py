@@ -118,8 +118,8 @@ EDITS = {
     "swapped numbers of a recipe": (
         "tests/tiny.yaml",
         swap(
-            "batch_size: 2, sequence_length: 32, warmup_steps: 4, evaluate_every: 10, evaluate_at",
-            "batch_size: 4, sequence_length: 32, warmup_steps: 2, evaluate_every: 10, evaluate_at",
+            "batch_size: 2, sequence_length: 32, warmup_steps: 4, evaluate_every: 5, evaluate_at",
+            "batch_size: 4, sequence_length: 32, warmup_steps: 2, evaluate_every: 5, evaluate_at",
         ),
         {"train_trunk": 2, "train_branch": 4, "evaluate": 4, **JUDGE},
     ),

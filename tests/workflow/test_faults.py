@@ -40,7 +40,7 @@ def prepared(tmp_path_factory) -> tuple[Path, bytes]:
     project = copy_project(tmp_path_factory.mktemp("faults") / "project")
     tiny = project / "tests/tiny.yaml"
     quick = {"steps": STEPS, "batch_size": 2, "sequence_length": 32}
-    quick |= {"warmup_steps": 4, "evaluate_every": STEPS // 4, "evaluate_at": []}
+    quick |= {"warmup_steps": 4, "evaluate_every": STEPS // 6, "evaluate_at": []}
     text, training = tiny.read_text(), f"training: {json.dumps(quick)}"
     longer = re.sub("training: {steps.*}", training, text, count=1)  # of quick, the first
     tiny.write_text(longer.replace("checkpoint_every: 7", f"checkpoint_every: {EVERY}"))
