@@ -1,57 +1,70 @@
-"""Evidence for claims: one study's runs as a table with one row per run, and queries on it.
+"""Evidence for claims: one study's verdict and, where its tables are at hand, its runs.
 
-The unit of statistics is the seed, as in the verdict. Columns `Start...` are values at step 0,
-`Trunk...` means of the last evaluations up to the switch, `End...` of the last evaluations.
+What states decide is read from the verdict's table (one row per cell), so that a verdict alone is
+evidence. The unit of statistics is the seed, as in the verdict. In `runs`, columns `Start...` are
+values at step 0, `Trunk...` those at the end of stage 1, `End...` those at the end of the run.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import pandas as pd
 
 from bitnet.config.question import Question
 from bitnet.config.run_names import AXES, BASE, VARIANT
 from bitnet.config.thresholds import Thresholds
-from bitnet.evaluation.states import final, share, state, trunk_state
+from bitnet.evaluation.states import effective, final, state, trunk_state
 from bitnet.verdict.cells import CELL
 from bitnet.verdict.rule import judge
 from bitnet.verdict.statistics import Effect, effect
 
 COLUMNS = {axis.key: axis.column for axis in AXES} | {"variant": VARIANT}
+MEASURED = ("UniquePredictions", "ValLoss", "Loss", "Unique20")
+KEY = [*CELL, "Seed", "Stage2WD"]
+LOST = ("invalid", "diverged")  # states of which nothing else can be said
+
+Found = tuple[bool | None, str, int]
+"""Whether a claim holds (None: undecided), the evidence in words, the seeds that can be judged."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All rows of a study, its question and its thresholds."""
+    """A study: all its rows, its question, the thresholds; or its verdict where rows are None."""
 
-    rows: pd.DataFrame
+    rows: pd.DataFrame | None
     question: Question
     thresholds: Thresholds
+    verdict: pd.DataFrame | None = None
+    """The table of `judge`, read from a file."""
 
     @cached_property
     def cells(self) -> pd.DataFrame:
         """The table of `bitnet.verdict.rule.judge`, one row per cell."""
+        if self.rows is None:
+            return self.verdict
         return judge(self.rows, self.thresholds, self.question)
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """One row per run: its cell, Seed, Stage2WD, states, values at start, switch and end."""
-        lines = []
-        by = [*CELL, "Seed", "Stage2WD"]
-        for key, rows in self.rows.groupby(by):
-            rows = rows.sort_values("Step")
-            before = rows[rows["Step"] <= rows["SwitchStep"]]
-            line = dict(zip(by, key, strict=True))
-            line |= {"TrunkState": trunk_state(rows, self.thresholds)}
-            line |= {"State": state(rows, self.thresholds)}
-            for name in ("UniquePredictions", "ValLoss", "Loss", "Unique20"):
-                line[f"Start{name}"] = before[name].iloc[0]
-                line[f"Trunk{name}"] = final(before, name, self.thresholds)
-                line[f"End{name}"] = final(rows, name, self.thresholds)
-            lines.append(line)
-        return pd.DataFrame(lines)
+        """One row per run: KEY, states, values at start, switch and end; empty without rows."""
+        lines = [] if self.rows is None else map(self._run, self.rows.groupby(KEY))
+        parts = [f"{when}{name}" for when in ("Start", "Trunk", "End") for name in MEASURED]
+        return pd.DataFrame(lines, columns=[*KEY, "TrunkState", "State", *parts, "TrunkEffective"])
+
+    def _run(self, group: tuple) -> dict:
+        key, rows = group
+        rows = rows.sort_values("Step")
+        before = rows[rows["Step"] <= rows["SwitchStep"]]
+        line = dict(zip(KEY, key, strict=True))
+        line |= {"TrunkState": trunk_state(rows, self.thresholds)}
+        line |= {"State": state(rows, self.thresholds)}
+        line |= {"TrunkEffective": effective(before, self.thresholds)}
+        for name in MEASURED:
+            line[f"Start{name}"] = before[name].iloc[0]
+            line[f"Trunk{name}"] = final(before, name, self.thresholds)
+            line[f"End{name}"] = final(rows, name, self.thresholds)
+        return line
 
     @property
     def headline(self) -> dict:
@@ -59,25 +72,21 @@ class Evidence:
         wanted = {"variant": BASE, **self.question.headline}
         return {COLUMNS[key]: value for key, value in wanted.items()}
 
-    def cell(self, **changes) -> pd.DataFrame:
-        """Runs of the headline cell, or of the cell that differs from it in these columns."""
-        return self.select({**self.headline, **changes})
+    def states(self, part: str, **changes) -> list[str]:
+        """States of the headline cell, or of the one that differs from it in these columns.
 
-    def select(self, wanted: Mapping) -> pd.DataFrame:
-        """Runs whose columns equal the values of `wanted` (column: value), floats exactly."""
-        found = self.runs
-        for column, value in wanted.items():
-            found = found[found[column] == value]
-        return found
+        part: "Trunk", "Control" or "Treatment". Empty where the study has no such runs.
+        """
+        return listed(", ".join(self.cell(**changes)[f"{part}States"]))
+
+    def cell(self, **changes) -> pd.DataFrame:
+        """Row of the headline's cell, or of the one that differs from it in these columns."""
+        return select(self.cells, {**self.headline, **changes})
 
     def trunks(self, **changes) -> pd.DataFrame:
-        """One row per trunk of `cell(**changes)`: the first run of each seed, as arms share it."""
-        return self.cell(**changes).drop_duplicates("Seed")
-
-    def arm(self, name: str, **changes) -> pd.DataFrame:
-        """Runs of the arm "treatment" or "control" of `cell(**changes)`, indexed by Seed."""
-        runs = self.cell(**changes)
-        return runs[np.isclose(runs["Stage2WD"], self.question.value(name))].set_index("Seed")
+        """Rows of `runs`, one per trunk of a cell, indexed by Seed; without those that diverged."""
+        runs = select(self.runs, {**self.headline, **changes}).drop_duplicates("Seed")
+        return runs[~runs["TrunkState"].isin(LOST)].set_index("Seed")
 
     def neighbours(self) -> dict[str, dict]:
         """Cells that differ from the headline in one column other than size and weights.
@@ -85,7 +94,8 @@ class Evidence:
         Maps a label ("PeakLR 0.0005", a variant's or optimizer's name) to {column: value}.
         """
         columns = ["PeakLR", "Stage1WD", VARIANT, "Optimizer"]
-        own = self.runs[(self.runs[["HiddenSize", "Weights"]] == self._kept()).all(axis=1)]
+        kept = {name: self.headline[name] for name in ("HiddenSize", "Weights")}
+        own = select(self.cells, kept)
         if own.empty:
             return {}
         base = own[columns].mode().iloc[0].to_dict() | self.headline
@@ -97,19 +107,41 @@ class Evidence:
                 found[value if isinstance(value, str) else f"{name} {value:g}"] = changes
         return found
 
-    def _kept(self) -> pd.Series:
-        return pd.Series({name: self.headline[name] for name in ("HiddenSize", "Weights")})
-
     def compare(self, left: pd.Series, right: pd.Series, bound: float) -> Effect:
         """Paired statistics of left - right, two series by seed, over the seeds of both.
 
         bound: half-width of the equivalence region in their unit.
         """
         shared = left.index.intersection(right.index)
-        gaps = (left[shared] - right[shared]).dropna()
+        gaps = (left[shared] - right[shared]).astype(float)
         return effect(gaps, bound, self.thresholds.confidence)
 
 
-def most(states: pd.Series, *names: str) -> bool:
-    """Whether more than half of the states are among `names`."""
-    return sum(share(list(states), name) for name in names) > 0.5
+def select(table: pd.DataFrame, wanted: Mapping) -> pd.DataFrame:
+    """Rows whose columns, of those that the table has, equal `wanted` (column: value) exactly."""
+    chosen = pd.Series(True, index=table.index)
+    for column, value in wanted.items():
+        if column in table:
+            chosen &= table[column] == value
+    return table[chosen]
+
+
+def listed(tally: str) -> list[str]:
+    """States of a tally: ['collapsed', 'collapsed', 'diverse'] of 'collapsed 2/3, diverse 1/3'."""
+    parts = [part.rpartition(" ") for part in tally.split(", ") if part]
+    return [name for name, _, counts in parts for _ in range(int(counts.split("/")[0]))]
+
+
+def sound(states: Sequence[str]) -> list[str]:
+    """The states of runs that can be judged: neither invalid nor diverged."""
+    return [name for name in states if name not in LOST]
+
+
+def most(states: Sequence[str], *names: str) -> bool:
+    """Whether more than half of the runs are in one of these states."""
+    return 2 * sum(name in names for name in states) > len(states)
+
+
+def judged(*groups: Sequence[str]) -> int:
+    """Seeds that can be judged in the smallest of these groups of states."""
+    return min(len(sound(states)) for states in groups)

@@ -2,15 +2,18 @@
 
 Its checks were written for one run per size: a run works with over 50 distinct predictions at the
 end (over 100 were hoped for); it fails with under 10, if a recovery does not last, or if training
-crashes. Here they are counted over seeds, and controls are put to the same checks.
+crashes. Here they are counted over seeds, and controls are put to the same checks. Means leave out
+what was measured of a run that diverged.
 """
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
-from bitnet.claims.evidence import Evidence
+from bitnet.claims.evidence import LOST, Evidence, listed, most, select
 from bitnet.common.markdown import bullets, number, table
 from bitnet.config.question import Question
 from bitnet.config.run_names import BASE, VARIANT
@@ -20,16 +23,19 @@ from bitnet.evaluation.states import tally
 from bitnet.verdict.cells import CELL
 
 ASKED_AT = (0.25, 0.3, 0.45, 0.5, 0.55, 0.75, 1)  # shares of all steps: 5k, 6k, 9k ... of 20k
-EXPECTED = {  # steps of a run: {step: count that the reports expected}
-    10_000: {5_000: "about 2", 6_000: "over 8"},
-    20_000: {20_000: "over 50, hoped: over 100"},
+CONTEXTS, PROBE = "of 20 random contexts", "of N = {N:,} held-out positions"
+EXPECTED = {  # what is counted: steps of a run: {step: count that the reports expected}
+    CONTEXTS: {10_000: {5_000: "about 2", 6_000: "over 8"}},
+    PROBE: {20_000: {20_000: "over 50, hoped: over 100"}},
 }
+COUNTED = {CONTEXTS: "Unique20", PROBE: "UniquePredictions"}
 PASSES, FAILS = ("diverse",), ("collapsed", "temporary", "diverged", "invalid", "untrained")
 WORKS = {
     "fixed": "yes",
     "helps": "no: it helps, which is less than a fix",
     "recovers either way": "not needed: both arms recover",
     "no effect (nothing to fix)": "nothing to fix",
+    "control diverges": "not decided: the runs to compare with diverged",
     "no verdict": "not decided: too few seeds",
     "inconclusive": "not decided",
 }
@@ -49,7 +55,7 @@ def results_template(
     """
     study = Evidence(rows, question, thresholds)
     headline = {key: value for key, value in study.headline.items() if key != "HiddenSize"}
-    arms = study.select(headline)
+    arms = select(study.runs, headline)
     tested = arms[arms["Stage2WD"] == question.treatment]
     blocks = [
         f"# Results template: {title}",
@@ -90,18 +96,23 @@ def _sizes(tested: pd.DataFrame) -> str:
     """Table of the final count and outcome of each size."""
     lines = []
     for size, runs in tested.groupby("HiddenSize"):
-        counts = runs["EndUniquePredictions"]
-        falls = (runs["EndLoss"] < runs["TrunkLoss"]).sum()
+        sound = runs[~runs["State"].isin(LOST)]
+        counts = sound["EndUniquePredictions"].astype(float)
+        mean, low, high = (number(value, ".1f") for value in (counts.mean(), *_range(counts)))
         lines.append(
             [
                 f"hidden {size}",
-                f"{number(counts.mean(), '.1f')} ({counts.min():.1f} to {counts.max():.1f})",
-                f"{falls} of {len(runs)}",
+                mean if mean == "-" else f"{mean} ({low} to {high})",
+                f"{(sound['EndLoss'] < sound['TrunkLoss']).sum()} of {len(runs)}",
                 f"{_checked(runs['State'])} ({tally(list(runs['State']))})",
             ]
         )
     header = ["size", "final count (lowest to highest)", "loss fell in stage 2", "outcome"]
     return table(header, lines)
+
+
+def _range(values: pd.Series) -> tuple[float, float]:
+    return values.min(), values.max()
 
 
 def _checked(states: Sequence[str]) -> str:
@@ -114,14 +125,19 @@ def _checked(states: Sequence[str]) -> str:
 
 
 def _counts(rows: pd.DataFrame, tested: pd.DataFrame) -> str:
-    """Table of mean counts of the tested arm at the reports' steps, by size."""
+    """Table of mean counts of the tested arm at the reports' steps, by kind of count and size."""
     last = int(rows["Step"].max())
     steps = sorted({round(share * last) for share in ASKED_AT} & set(rows["Step"]))
-    expected = EXPECTED.get(last, {})
-    lines = [["expected", *(expected.get(step, "") for step in steps)]]
-    for size, runs in tested.groupby("HiddenSize"):
-        means = _of(rows, runs).groupby("Step")["UniquePredictions"].mean()
-        lines.append([f"hidden {size}", *(number(means[step], ".1f") for step in steps)])
+    lines = []
+    for kind, column in COUNTED.items():
+        of, expected = kind.format(**rows.iloc[0]), EXPECTED[kind].get(last, {})
+        lines.append([f"expected, {of}", *(expected.get(step, "") for step in steps)])
+        for size, runs in tested.groupby("HiddenSize"):
+            seen = _of(rows, runs)
+            seen = seen[np.isfinite(seen["ValLoss"])]
+            means = seen.groupby("Step")[column].mean()
+            found = [number(means.get(step, math.nan), ".1f") for step in steps]
+            lines.append([f"hidden {size}, {of}", *found])
     return table(["step", *(f"{step:,}" for step in steps)], lines)
 
 
@@ -135,14 +151,17 @@ def _questions(rows: pd.DataFrame, tested: pd.DataFrame, thresholds: Thresholds)
     """The reports' sub-questions with their answers from the runs."""
     answers = []
     for size, runs in tested.groupby("HiddenSize"):
-        after = _of(rows, runs)
+        after = _of(rows, runs[~runs["State"].isin(LOST)])
         after = after[after["Step"] > after["SwitchStep"]]
         lows = after.groupby("Seed")["UniquePredictions"].min()
-        kept = (lows > thresholds.diverse_above).sum()
+        kept, lost = (lows > thresholds.diverse_above).sum(), len(runs) - len(lows)
+        lowest = f"the lowest count after the switch is {number(lows.min(), '.0f')}"
         answers.append(
             f"Does hidden {size} stay diverse (over {thresholds.diverse_above:g}) through all of "
-            f"stage 2? {kept} of {len(lows)} seeds; the lowest count after the switch is "
-            f"{lows.min():.0f}."
+            f"stage 2? {kept} of {len(runs)} seeds"
+            + f"; {lowest}" * bool(len(lows))
+            + f"; {lost} diverged or invalid" * bool(lost)
+            + "."
         )
     outcomes = {size: _checked(runs["State"]) for size, runs in tested.groupby("HiddenSize")}
     alike = "yes" if len(set(outcomes.values())) == 1 else "no"
@@ -166,13 +185,21 @@ def _overall(study: Evidence, records: Mapping[str, RunRecord]) -> list[str]:
     """Does the fix work, how sure is that, and what went wrong."""
     chosen = study.cells[study.cells["Headline"]]
     diverged = sorted(name for name, record in records.items() if record.diverged)
-    lines = ["Fix works: not decided: the headline's cell was not run.", "Confidence: Low."]
+    lines = ["Fix works: not decided: the headline's cell was not run."]
     if len(chosen):
         row = chosen.iloc[0]
-        works = WORKS.get(row["Outcome"], "no")
-        lines = [
-            f"Fix works: {works} (outcome: {row['Outcome']}).",
-            f"Confidence: {row['Confidence']}.",
-        ]
+        lines = [f"Fix works: {_works(row, study.question)} (outcome: {row['Outcome']})."]
+        lines += [f"Confidence: {row['Confidence']}."] if row["Confidence"] else []
     issues = f"diverged: {', '.join(diverged)}" if diverged else "none"
     return [*lines, f"Issues met: {issues}."]
+
+
+def _works(row: Mapping, question: Question) -> str:
+    """The answer for the headline's cell: a training that crashes fails, whatever the seeds."""
+    states = listed(row["TreatmentStates"])
+    crashed = f"{question.arm_name('treatment')} diverged in {states.count('diverged')}"
+    crashed += f"/{len(states)}"
+    if most(states, "diverged"):
+        return f"no: {crashed}"
+    works = WORKS.get(row["Outcome"], "no")
+    return f"{works}; {crashed}" if "diverged" in states else works

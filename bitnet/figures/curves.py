@@ -60,6 +60,11 @@ def _curves(
         axes.plot(values.index, mean, label=f"{name} mean", linewidth=width, **look)
 
 
+def last_step(rows: pd.DataFrame) -> float:
+    """Last step to show; the switch at least, where all trunks diverged before it."""
+    return rows[["Step", "SwitchStep"]].to_numpy().max()
+
+
 def step_axis(axes: Axes, last: float) -> None:
     """Square-root scale from 0 to `last`, which shows the first hundreds of steps and stage 2."""
     axes.set_xscale("function", functions=(np.sqrt, np.square))

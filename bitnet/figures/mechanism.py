@@ -89,7 +89,7 @@ def draw(rows: pd.DataFrame, thresholds: Thresholds, title: str) -> Figure:
     switch = Line2D([], [], color=NOTE["color"], linestyle="", marker="|", label="switch")
     handles, shape = [*curves.legend(rows), switch], (len(quantities), len(columns))
     figure, panels = PAGE.frame(shape, rows, title, handles, 2, sharex=True, sharey="row")
-    curves.step_axis(panels[0, 0], rows["Step"].max())
+    curves.step_axis(panels[0, 0], curves.last_step(rows))
     for quantity, line in zip(quantities, panels, strict=True):
         line[0].set_yscale("log" if quantity.log else "linear")
         line[0].set_ylabel(quantity.label, rotation=0, ha="right", va="center")

@@ -66,6 +66,7 @@ def _map(axes: Axes, runs: pd.DataFrame, rates: list[float], decays: list[float]
         y, x = decays.index(decay), rates.index(rate)
         colours[y, x] = STATES.index(name)
         text = f"{count:,.0f}" if count >= 10 else f"{count:.2g}"
+        text = "-" if name == "diverged" else text  # its counts are of rounding
         if len(cell) > 1:
             text += f"\n{list(cell['State']).count(name)}/{len(cell)}"
         look = {"ha": "center", "va": "center", "fontsize": 7.5}

@@ -162,7 +162,7 @@ def _scale(axes: Axes, rows: pd.DataFrame, quantity: Quantity, references: dict)
     axes.set_ylim(*(np.exp(span) if quantity.log else span))
     if quantity.log:
         few_ticks(axes)
-    curves.step_axis(axes, rows["Step"].max())
+    curves.step_axis(axes, curves.last_step(rows))
 
 
 def _panel(

@@ -96,10 +96,11 @@ def _sections(text: str) -> list[Markup]:
 
 def _figure(name: str, text: str, rows: pd.DataFrame, thresholds: Thresholds) -> dict:
     caption = text.format(**rows.iloc[0])
-    last = rows[rows["Step"] == rows["Step"].max()]
-    column = QUANTITIES[name].column
-    means = last.groupby(["Optimizer", "Weights", "Arm"])[column].mean()
-    ends = "; ".join(f"{o} {w} with {arm}: {v:.4g}" for (o, w, arm), v in means.items())
+    column, last = QUANTITIES[name].column, rows["Step"] == rows["Step"].max()
+    values = rows.assign(End=rows[column].where(last & ~rows["Diverged"]))
+    means = values.groupby(["Optimizer", "Weights", "Arm"])["End"].mean()
+    said = means.map("{:.4g}".format).where(means.notna(), "diverged")
+    ends = "; ".join(f"{o} {w} with {arm}: {value}" for (o, w, arm), value in said.items())
     figure = curves(name, rows, thresholds)
     width = NARROWEST * columns(rows)
     html = plotly.io.to_html(

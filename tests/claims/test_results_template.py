@@ -8,6 +8,7 @@ import pytest
 
 from bitnet.claims.results_template import results_template
 from bitnet.evaluation.record import RunRecord
+from tests.helpers.diverged import with_diverged
 from tests.helpers.recipes import recipe
 from tests.helpers.tables import FIVE_HIGH, FIVE_LOW, LIMITS, OUTCOMES, QUESTION, cell, run
 
@@ -55,13 +56,38 @@ def test_less_than_a_fix_is_not_called_one(name, said):
     assert f"Fix works: {said}" in filled(OUTCOMES[name])
 
 
+CONTEXTS, PROBE = "of 20 random contexts", "of N = 4,096 held-out positions"
+
+
 def test_counts_are_read_where_the_reports_looked_and_stand_beside_what_was_expected():
     rows = OUTCOMES["fixed"].assign(Step=lambda r: r["Step"] * 10_000 // 600, SwitchStep=5_000)
-    text = filled(rows)
-    header = row(text, "Counts on the way", "step")
+    text, heading = filled(rows.assign(Unique20=3.0)), "Counts on the way"
+    header = row(text, heading, "step")
     assert header == ["step", "5,000", "10,000"]  # of 5,000, 6,000 ... those that were read
-    assert row(text, "Counts on the way", "expected") == ["expected", "about 2", ""]
-    assert row(text, "Counts on the way", "hidden 256") == ["hidden 256", "8.0", "88.8"]
+    # The reports counted 20 contexts at 10,000 steps: Unique20 stands under what they expected.
+    assert row(text, heading, f"expected, {CONTEXTS}")[1:] == ["about 2", ""]
+    assert row(text, heading, f"hidden 256, {CONTEXTS}")[1:] == ["3.0", "3.0"]
+    assert row(text, heading, f"expected, {PROBE}")[1:] == ["", ""]
+    assert row(text, heading, f"hidden 256, {PROBE}")[1:] == ["8.0", "88.8"]
+    lines = text.splitlines()
+    [above] = [i for i, line in enumerate(lines) if line.startswith(f"| expected, {CONTEXTS}")]
+    assert lines[above + 1].startswith(f"| hidden 256, {CONTEXTS}")
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_fix_whose_runs_crash_does_not_work(seeds):
+    for where in ("treatment, all", "both arms, all", "trunks, all"):
+        text = filled(with_diverged(where, seeds))
+        assert f"Fix works: no: WD 0 diverged in {seeds}/{seeds} (" in text
+        assert row(text, "Sizes", "hidden 256")[1:3] == ["-", f"0 of {seeds}"]
+        assert f"0 of {seeds} seeds; {seeds} diverged" in " ".join(text.split())
+
+
+def test_what_some_runs_did_at_their_crash_is_no_part_of_a_mean():
+    text = filled(with_diverged("treatment, some", 3))
+    assert "WD 0 diverged in 1/3" in text
+    assert row(text, "Sizes", "hidden 256")[1] == "60.0 (40.0 to 80.0)"  # of 40, 80 and the lost
+    assert row(text, "Counts on the way", f"hidden 256, {PROBE}")[-1] == "60.0"
 
 
 def test_a_recovery_that_does_not_last_fails():
