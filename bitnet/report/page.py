@@ -23,8 +23,9 @@ from bitnet.figures.rows import prepared
 from bitnet.figures.style import save
 from bitnet.figures.trajectories import QUANTITIES
 from bitnet.report.interactive import columns, curves
-from bitnet.verdict.headline import asked, headline
-from bitnet.verdict.report import markdown
+from bitnet.verdict.details import details
+from bitnet.verdict.headline import asked, below, headline
+from bitnet.verdict.report import overview
 
 TEMPLATE = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
 CURVES = {
@@ -61,13 +62,15 @@ def page(
     return template.render(
         title=title,
         question=asked(question),
-        answer=headline(study.cells, question, thresholds.confidence),
+        answer=headline(study.cells, question),
+        below=below(study.cells, question, thresholds),
         sample=(
             f"{shown['Seed'].nunique()} seeds, {len(records)} runs, judged at N = {first['N']:,} "
             f"held-out positions of data {first['DataHash']:.8}."
         ),
         script=Markup(get_plotlyjs()),
-        verdict=_sections(markdown(study.cells, question, thresholds, title)),
+        overview=_html(overview(study.cells, question, thresholds)),
+        statistics=_sections(details(study.cells, question, thresholds)),
         curves=[_figure(name, text, shown, thresholds) for name, text in CURVES.items()],
         mechanism={
             "data": _svg(rows, thresholds, title, question),
@@ -81,17 +84,13 @@ def page(
     )
 
 
+def _html(text: str) -> Markup:
+    return Markup(MarkdownIt("commonmark").enable("table").render(text))
+
+
 def _sections(text: str) -> list[Markup]:
-    """The verdict's sections as HTML, without title and headline; the legend is collapsed."""
-    to_html = MarkdownIt("commonmark").enable("table")
-    found = []
-    for section in text.split("\n## ")[1:]:
-        html = to_html.render(f"## {section}")
-        if section.startswith("Legend"):
-            _, body = html.split("</h2>", 1)
-            html = f"<details><summary>Legend</summary>{body}</details>"
-        found.append(Markup(html))
-    return found
+    """The sections of a Markdown text as HTML."""
+    return [_html(f"## {section}") for section in f"\n{text}".split("\n## ")[1:]]
 
 
 def _figure(name: str, text: str, rows: pd.DataFrame, thresholds: Thresholds) -> dict:

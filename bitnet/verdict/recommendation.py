@@ -1,7 +1,8 @@
 """Recommendations by rule from the cells of a verdict: optimizer, arm, learning rate, size.
 
-Among the settings under which most seeds end diverse, the one with the lowest validation loss is
-recommended. Each line has the verdict's confidence in the cell that decided it.
+Among the arms that most seeds survive, that of the lowest validation loss is recommended, within
+0.02 nats all. Every line says this of its own part of the arms, so none contradicts another; and an
+arm that its own cell's outcome speaks against is not among them.
 """
 
 from collections.abc import Mapping
@@ -12,10 +13,21 @@ from bitnet.config.question import LONG, Question, value_name
 from bitnet.config.run_names import BASE, VARIANT
 from bitnet.config.thresholds import Thresholds
 from bitnet.verdict.cells import TERNARY
-from bitnet.verdict.rule import majority, scaling
+from bitnet.verdict.rule import scaling, survived
 
-ARMS = {"Control": "control", "Treatment": "treatment"}
 RANKS = ("", "Low", "Medium", "High")
+BOTH = ("Control", "Treatment")
+AGAINST = {
+    "no verdict": BOTH,
+    "diverges": ("Treatment",),
+    "control diverges": ("Control",),
+    "temporary recovery": ("Treatment",),
+    "harmful": ("Treatment",),
+    "fixed": ("Control",),
+    "prevented": ("Control",),
+    "helps": ("Control",),
+}
+"""Arms that an outcome speaks against."""
 
 
 def recommend(
@@ -27,72 +39,87 @@ def recommend(
     Only ternary cells at the headline's size and Stage-1 WD in the study's own protocol count. A
     topic that the study did not vary gets "not varied here".
     """
-    wanted = question.headline
-    own = cells[(cells["Weights"] == TERNARY) & (cells[VARIANT] == BASE)]
-    if "stage1_weight_decay" in wanted:
-        own = own[own["Stage1WD"] == wanted["stage1_weight_decay"]]
-    here = own[own["HiddenSize"] == wanted["hidden_size"]]
-    at_lr = here[here["PeakLR"] == wanted["peak_lr"]] if "peak_lr" in wanted else here
-    margin = (thresholds or Thresholds()).equivalence_loss
-    rates = here[here["Optimizer"] == wanted["optimizer"]]
-    lines = [
-        _best("optimizer", at_lr, "Optimizer", question, margin),
-        *_arms(at_lr, question),
-        _best("learning rate", rates, "PeakLR", question, margin),
-        *_size(cells, wanted, question),
-    ]
+    limits = thresholds or Thresholds()
+    wanted, axis = question.headline, question.axis.key
+    own = _own(cells, question)
+    at_lr = own[own["PeakLR"] == wanted["peak_lr"]] if "peak_lr" in wanted else own
+    rates = own[own["Optimizer"] == wanted["optimizer"]] if "optimizer" in wanted else own
+    lines = []
+    if axis != "optimizer":
+        lines.append(_best("optimizer", at_lr, "Optimizer", question, limits))
+    for optimizer, group in at_lr.groupby("Optimizer"):
+        name = LONG.get(axis, axis)
+        topic = name if axis == "optimizer" else f"{name} with {optimizer}"
+        lines.append(_best(topic, group, "Value", question, limits))
+    if axis != "peak_lr":
+        lines.append(_best("learning rate", rates, "PeakLR", question, limits))
+    if axis != "hidden_size":
+        lines += _size(cells, wanted, question, limits)
     return pd.DataFrame(lines, columns=["Topic", "Advice", "Why", "Confidence"])
 
 
-def _best(
-    topic: str, cells: pd.DataFrame, column: str, question: Question, margin: float
-) -> tuple[str, str, str, str]:
-    """Values of `column` whose diverse models are within `margin` (nats) of the lowest loss."""
-    if cells[column].nunique() < 2:
-        return topic, "not varied here", "", ""
-    best: dict = {}  # value: loss, arm, confidence of its better arm
-    for row in cells.to_dict("records"):
-        for name, arm in ARMS.items():
-            if majority(row[f"{name}States"]) == "diverse":
-                found = (row[f"{name}ValLoss"], question.arm_name(arm), row["Confidence"])
-                best[row[column]] = min(found, best.get(row[column], found))
-    if not best:
-        return topic, "none of those tried", "no cell ends diverse in most seeds", "Low"
-    ranked = sorted(best, key=lambda value: best[value][0])
-    least = best[ranked[0]][0]
-    alike = [value for value in ranked if best[value][0] <= least + margin]
-    losses = ", ".join(f"{_say(value)} {best[value][0]:.3f} ({best[value][1]})" for value in ranked)
-    sure = min((best[value][2] for value in alike), key=RANKS.index)
-    return topic, " or ".join(map(_say, alike)), f"diverse at ValLoss {losses}", sure
+def best(cells: pd.DataFrame, question: Question, thresholds: Thresholds) -> pd.DataFrame:
+    """The recommended arms at the headline's point: Optimizer, Name, Value, Loss, Count, ..."""
+    wanted, own = question.headline, _own(cells, question)
+    at_lr = own[own["PeakLR"] == wanted["peak_lr"]] if "peak_lr" in wanted else own
+    return _lowest(_arms(at_lr, question), thresholds)
 
 
-def _arms(cells: pd.DataFrame, question: Question) -> list[tuple]:
-    """The recommended arm for each optimizer, from the outcome of its cell."""
-    treatment, control = (value_name(question.value(arm)) for arm in ("treatment", "control"))
-    axis = LONG.get(question.axis.key, question.axis.key)
-    advice = {
-        "fixed": treatment,
-        "prevented": treatment,
-        "helps": treatment,
-        "harmful": control,
-        "recovers either way": f"{treatment} or {control}",
-        "no effect": f"{treatment} or {control}",
-        "no effect (nothing to fix)": f"{treatment} or {control}",
-        "no effect (nothing to prevent)": f"{treatment} or {control}",
-    }
-    return [
-        (
-            axis if axis == "optimizer" else f"{axis} with {row['Optimizer']}",
-            advice.get(row["Outcome"], "undecided"),
-            f"outcome: {row['Outcome']}",
-            row["Confidence"],
-        )
+def _own(cells: pd.DataFrame, question: Question) -> pd.DataFrame:
+    """Ternary cells in the study's own protocol at the headline's size and Stage-1 WD."""
+    own = cells[(cells["Weights"] == TERNARY) & (cells[VARIANT] == BASE)]
+    for key, column in (("stage1_weight_decay", "Stage1WD"), ("hidden_size", "HiddenSize")):
+        own = own[own[column] == question.headline[key]] if key in question.headline else own
+    return own
+
+
+def _arms(cells: pd.DataFrame, question: Question) -> pd.DataFrame:
+    """One row an arm that most seeds survive and that its cell's outcome does not speak against."""
+    found = [
+        {
+            **{name: row[name] for name in ("Optimizer", "PeakLR", "Confidence")},
+            "Name": question.arm_name(arm.lower()),
+            "Value": value_name(question.value(arm.lower())),
+            "Loss": row[f"{arm}ValLoss"],
+            "Count": row[f"{arm}Unique"],
+        }
         for row in cells.to_dict("records")
+        for arm in BOTH
+        if survived(row[f"{arm}States"]) and arm not in AGAINST.get(row["Outcome"], ())
     ]
+    columns = ["Optimizer", "PeakLR", "Confidence", "Name", "Value", "Loss", "Count"]
+    return pd.DataFrame(found, columns=columns).sort_values("Loss", kind="stable")
 
 
-def _size(cells: pd.DataFrame, wanted: Mapping, question: Question) -> list[tuple]:
-    """Whether a larger model avoids collapse, for each optimizer's ternary series."""
+def _lowest(arms: pd.DataFrame, thresholds: Thresholds) -> pd.DataFrame:
+    """Arms within `equivalence_loss` of the lowest loss among them."""
+    return arms[arms["Loss"] <= arms["Loss"].min() + thresholds.equivalence_loss]
+
+
+def _best(
+    topic: str, cells: pd.DataFrame, column: str, question: Question, limits: Thresholds
+) -> tuple[str, str, str, str]:
+    """Values of `column` whose arms are of the lowest loss."""
+    if column != "Value" and cells[column].nunique() < 2:
+        return topic, "not varied here", "", ""
+    arms = _arms(cells, question)
+    if arms.empty:
+        return topic, "none of those tried", "no arm that most seeds survive", ""
+    chosen = _lowest(arms, limits)
+    each = arms.drop_duplicates(column)  # the lowest loss of every value
+    beside = [""] * len(each) if column == "Value" else [f" ({name})" for name in each["Name"]]
+    losses = ", ".join(
+        f"{_say(value)} {loss:.3f}{name}"
+        for value, loss, name in zip(each[column], each["Loss"], beside, strict=True)
+    )
+    sure = min(chosen["Confidence"], key=RANKS.index)
+    return topic, " or ".join(map(_say, chosen[column].unique())), f"ValLoss {losses}", sure
+
+
+def _size(
+    cells: pd.DataFrame, wanted: Mapping, question: Question, limits: Thresholds
+) -> list[tuple]:
+    """Whether a larger model avoids collapse in the arm recommended, for each optimizer."""
     found = scaling(cells)
     found = found[(found["Weights"] == TERNARY) & (found[VARIANT] == BASE)]
     if "peak_lr" in wanted:
@@ -101,8 +128,11 @@ def _size(cells: pd.DataFrame, wanted: Mapping, question: Question) -> list[tupl
         found = found[found["Stage1WD"] == wanted["stage1_weight_decay"]]
     if found.empty:
         return [("size", "not varied here", "", "")]
+    arms = best(cells, question, limits)
+    treated = len(arms) and question.arm_name("control") not in set(arms["Name"])
+    arm = "treatment" if treated else "control"
     lines = []
-    for row in found[found["Part"] == "control"].to_dict("records"):
+    for row in found[found["Part"] == arm].to_dict("records"):
         same = (cells["Optimizer"] == row["Optimizer"]) & (cells["Weights"] == row["Weights"])
         sure = min(cells.loc[same, "Confidence"], key=RANKS.index)
         advice = {
@@ -110,7 +140,7 @@ def _size(cells: pd.DataFrame, wanted: Mapping, question: Question) -> list[tupl
             "B": f"does not matter: all {row['States'][0]}",
         }.get(row["Scaling"], "undecided")
         states = ", ".join(f"{n} {s}" for n, s in zip(row["Sizes"], row["States"], strict=True))
-        why = f"{row['Scaling']} with {question.arm_name('control')} ({states})"
+        why = f"{row['Scaling']} with {question.arm_name(arm)} ({states})"
         lines.append((f"size with {row['Optimizer']}", advice, why, sure))
     return lines
 

@@ -18,7 +18,7 @@ from bitnet.config.run_names import AXES, BASE, VARIANT
 from bitnet.config.thresholds import Thresholds
 from bitnet.evaluation.states import share, tally
 from bitnet.verdict.cells import CELL, EFFECTS, Cell, armed, checked, effects, make_cell, sound
-from bitnet.verdict.headline import named
+from bitnet.verdict.outcomes import named
 from bitnet.verdict.rule1 import outcome_by_rule_1
 from bitnet.verdict.statistics import Effect, corrected, effect
 from bitnet.verdict.ternary import collapse_is_ternary, effect_is_ternary
@@ -232,12 +232,23 @@ def scaling(cells: pd.DataFrame) -> pd.DataFrame:
 
 def majority(tally: str) -> str:
     """The state that more than half of the runs of a tally are in; empty where there is none."""
+    return next((state for state, share in _shares(tally).items() if share > 0.5), "")
+
+
+def survived(tally: str) -> bool:
+    """Whether more than half of the runs of a tally ended diverse or recovering."""
+    shares = _shares(tally)
+    return shares.get("diverse", 0) + shares.get("recovering", 0) > 0.5
+
+
+def _shares(tally: str) -> dict[str, float]:
+    """Share of the runs in each state of a tally."""
+    shares = {}
     for part in filter(None, tally.split(", ")):
         state, _, counts = part.rpartition(" ")
         count, total = map(int, counts.split("/"))
-        if 2 * count > total:
-            return state
-    return ""
+        shares[state] = count / total
+    return shares
 
 
 def order(states: list[str]) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitnet.config.thresholds import Thresholds
-from bitnet.evaluation.states import STATES, final, share, state, tally, trunk_state
+from bitnet.evaluation.states import STATES, effective, final, share, state, tally, trunk_state
 
 LIMITS = Thresholds()
 UNIGRAM = 6.0
@@ -75,13 +75,51 @@ def test_diversity_before_the_switch_is_no_temporary_recovery():
     assert judged([5, 90, 90, 90, 50, 5, 5, 5]) == "collapsed"
 
 
-def test_temporary_needs_an_end_below_ten():
+def test_temporary_is_collapsed_at_the_last_evaluation_whatever_the_mean():
+    assert judged([5, 5, 5, 5, 80, 90, 40, 5, 4]) == "temporary"  # the last three: 16.3
+    assert judged([5, 5, 5, 5, 60, 5, 5, 10]) == "collapsed"  # 10 is not below 10, the mean is
     assert judged([5, 5, 5, 5, 60, 10, 10, 10]) == "recovering"
 
 
+def test_a_dead_model_is_not_diverse_and_may_end_a_recovery():
+    dead = [4.0] * 4 + [UNIGRAM, 4.0, 4.0, 4.0]
+    assert judged([5, 5, 5, 5, 900, 5, 5, 5], ValLoss=dead) == "collapsed"
+    assert judged([5, 5, 5, 5, 60, 60, 60, 900], ValLoss=[4.0] * 7 + [UNIGRAM]) == "temporary"
+
+
+def test_rule_1_judged_temporary_by_counts_and_the_mean():
+    late, dead = run([5, 5, 5, 5, 80, 90, 40, 5, 4]), [4.0] * 4 + [UNIGRAM, 4.0, 4.0, 4.0]
+    assert state(late, LIMITS, rule=1) == "recovering"
+    assert state(run([5, 5, 5, 5, 60, 5, 5, 10], ValLoss=dead), LIMITS, rule=1) == "temporary"
+
+
 def test_collapsed_is_below_ten_on_the_mean_of_the_last_three():
-    assert judged([90, 90, 90, 9, 9, 11]) == "collapsed"
-    assert judged([90, 90, 90, 9, 10, 11]) == "recovering"
+    assert judged([90, 90, 90, 90, 9, 9, 11]) == "collapsed"
+    assert judged([90, 90, 90, 90, 9, 10, 11]) == "recovering"
+
+
+def test_the_end_is_of_its_own_stage():
+    """Neither what came before the switch nor the untrained model of step 0 is averaged in."""
+    assert final(run([900, 5, 5, 5, 12, 40]), "UniquePredictions", LIMITS) == 26
+    assert final(run([900, 5, 7]), "UniquePredictions", LIMITS) == 6
+    assert judged([900, 5, 5, 5, 5]) == "collapsed"
+    assert trunk_state(run([900, 5, 5, 40, 40]), LIMITS) == "recovering"
+    assert trunk_state(run([900, 5], SwitchStep=100), LIMITS) == "collapsed"
+
+
+def test_effective_counts_have_a_floor_where_counts_are_noise():
+    assert effective(run([5, 5, 5, 5, 3, 8, 12]), LIMITS) == pytest.approx((10 + 10 + 12) / 3)
+    dead = [4.0] * 4 + [UNIGRAM - 0.02, 4.0, UNIGRAM + 1]
+    rows = run([5, 5, 5, 5, 1840, 40, 1840], ValLoss=dead)
+    assert effective(rows, LIMITS) == pytest.approx((10 + 40 + 10) / 3)
+
+
+def test_effective_values_of_a_blind_corpus_are_shares_of_the_trigrams_pdr():
+    pdr = [0.3] * 4 + [0.04, 0.4, 0.2]  # 0.05, 0.5 and 0.25 of 0.8
+    rows = run([900] * 7, Blind=True, PDR=pdr)
+    assert effective(rows, LIMITS) == pytest.approx((0.1 + 0.5 + 0.25) / 3)
+    rows = rows.assign(ValLoss=[4.0] * 5 + [UNIGRAM, 4.0])
+    assert effective(rows, LIMITS) == pytest.approx((0.1 + 0.1 + 0.25) / 3)
 
 
 def test_many_predictions_at_the_unigrams_loss_are_still_collapsed():

@@ -63,7 +63,7 @@ def test_the_page_holds_everything_it_shows(html):
 
 def test_the_answer_is_the_verdicts_headline(html, rows):
     answer = re.search(r'id="answer">(.*?)</p>', html, re.DOTALL)[1]
-    assert answer == headline(judge(rows, LIMITS, QUESTION), QUESTION, LIMITS.confidence)
+    assert answer == headline(judge(rows, LIMITS, QUESTION), QUESTION)
 
 
 def test_cost_is_that_of_the_records_and_text_from_outside_stays_text(html):

@@ -54,7 +54,10 @@ def test_a_study_is_built_from_nothing_and_its_verdict_printed(built):
     project, output = built, (built.parent / "output.log").read_text()
     assert "to train: 3 x stage 1 and 5 x stage 2" in output
     verdict = (project / "results/quick/verdict.md").read_text()
-    assert verdict.split("## Legend")[0].strip() in output
+    answer, overview = verdict.split("<details>")[0].split("![What was measured")
+    folder = project / "results/quick"
+    assert (folder / overview.split("](")[1].split(")")[0]).is_file()  # the picture
+    assert answer.strip() in output and overview.split("\n", 1)[1].strip() in output
     assert "Open: results/quick/report.html" in output
     report = (project / "results/quick/report.html").read_text()
     assert verdict.splitlines()[2].split(" (")[0] in report

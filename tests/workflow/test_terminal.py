@@ -130,7 +130,7 @@ def test_a_torch_that_cannot_be_imported_is_a_refusal_too(monkeypatch, tmp_path)
 
 
 REPORTS = {  # rule: the heading under which the terminal stops, what to open
-    "verdict": ("## Legend", "{0}/report.html, {0}/verdict.csv, {0}/figures/"),
+    "verdict": ("<details>", "{0}/report.html, {0}/verdict.csv, {0}/figures/"),
     "arithmetic_report": ("## How it is measured", "{0}/a.md, a.svg"),
     "stories_report": ("## How it is measured", "{0}/a.md, a.svg"),
     "sanity_report": ("## How it is measured", "{0}/a.md, a.svg"),

@@ -92,6 +92,11 @@ def figures(scope, names):
     return [f"results/{scope}figures/{name}.{suffix}" for name in names for suffix in suffixes]
 
 
+def picture(wildcards):
+    """Figure that shows a study's answer, as its verdict links to it."""
+    return f"figures/{study_of(wildcards).figures()[0]}.{config['figures']['formats'][0]}"
+
+
 def figure_sets():
     """Sets of figures: a name, the figures, and the scopes with that set as a pattern."""
     found = {}

@@ -77,7 +77,8 @@ def run_inputs(wildcards):
 def recognise_verdict(wildcards):
     """Recognise a committed verdict by its record."""
     outputs = [f"results/{wildcards.scope}verdict.{kind}" for kind in ("csv", "md")]
-    return recognise_study(wildcards, "verdict", judged_by(wildcards, "verdict"), outputs)
+    made = judged_by(wildcards, "verdict") | {"picture": picture(wildcards)}
+    return recognise_study(wildcards, "verdict", made, outputs)
 
 
 def recognise_report(wildcards):

@@ -35,13 +35,14 @@ rule verdict:
         question=question,
         thresholds=canonical(config["verdict"]),
         title=study_title,
+        picture=picture,
         code=code_of("verdict"),
     message:
         "Verdict of {params.title}"
     shell:
         "python -m workflow.scripts.verdict --inputs {input.tables} --question {params.question:q}"
         " --thresholds {params.thresholds:q} --title {params.title:q}"
-        " --csv {output.csv} --markdown {output.markdown} --code {params.code} --log {log}"
+        " --csv {output.csv} --markdown {output.markdown} --picture {params.picture} --code {params.code} --log {log}"
 
 
 # One rule per set of figures, because the outputs of a rule cannot depend on a wildcard.

@@ -23,7 +23,9 @@ from workflow.helpers.tables import judging_flags, read_tables, seal, warnings
 
 def main(argv: list[str] | None = None) -> None:
     """Write the verdict as CSV and as Markdown."""
-    args = parsed(judging_flags(__doc__, "Verdict"), argv)
+    parser = judging_flags(__doc__, "Verdict")
+    parser.add_argument("--picture", default="", help="figure that the Markdown links to")
+    args = parsed(parser, argv)
     rows, records = read_tables(args.inputs)
     question, thresholds = (
         Question.from_json(args.question),
@@ -35,9 +37,10 @@ def main(argv: list[str] | None = None) -> None:
         log.warning(note)
         print(f"warning: {note}", file=sys.stderr)
     write_text(args.csv, cells.to_csv(index=False, float_format="%.6g"))
-    text = markdown(cells, question, thresholds, args.title, [*notes, made(records)])
+    conditions = [*notes, made(records)]
+    text = markdown(cells, question, thresholds, args.title, conditions, args.picture)
     write_text(args.markdown, text)
-    seal(args, "verdict")
+    seal(args, "verdict", picture=args.picture)
 
 
 def made(records: Mapping[str, RunRecord]) -> str:
