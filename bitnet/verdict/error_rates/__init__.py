@@ -1,4 +1,1 @@
-"""How often the rule of the verdict is wrong, by simulation from fitted runs.
-
-Imports what verdict may, and verdict.
-"""
+"""How often the verdict's rule is wrong, by simulation. Imports what verdict may, and verdict."""

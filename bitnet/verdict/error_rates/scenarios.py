@@ -1,104 +1,88 @@
-"""Studies whose truth is known, made from the cells of a fitted one."""
+"""Scenarios that error rates are counted in: what is true, and what a verdict may say of it.
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+Counts, and losses above the unigram's, are of the size that measured runs have; they are what their
+names say under the thresholds of config.yaml. A cell's trunk, control and treatment are each a
+count, a list of one for each evaluation, or (counts, loss): see `generator.path`.
+"""
 
-import numpy as np
-from scipy.stats import chi2
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from bitnet.config.thresholds import Thresholds
-from bitnet.verdict.error_rates.draws import run_states
-from bitnet.verdict.error_rates.generator import SEGMENTS, FittedCell, Path
+from bitnet.verdict.error_rates.generator import Truth, path
 
-NULL, TRIFLE, FIX, TWIN = TRUTHS = "nothing differs", "next to nothing", "a fix", "twin"
-TRIFLING = 1.2  # ratio of the arms of a TRIFLE, within the equivalence ratio of 1.25
-ENDS = (1.0, 1.25, 1.5)  # where weakened fixes end, in units of the threshold of diverse
+NOTHING, SOMETHING = "Nothing differs", "Something differs"
+EFFECT, COLLAPSE = "Is the effect ternary's?", "Is the collapse ternary's?"
+CELLS = [(opt, weights) for opt in ("adam", "adamw") for weights in ("ternary", "full_precision")]
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Cells that are drawn and judged together, as one study."""
+    """Cells that are drawn and judged together as a study, and the right answer."""
 
-    truth: str
-    """One of TRUTHS."""
+    group: str
+    """The question: NOTHING and SOMETHING ask for outcomes, EFFECT and COLLAPSE for theirs."""
     name: str
-    cells: Sequence[FittedCell]
+    right: str
+    cells: Mapping[tuple[str, str], Truth]
+    """By optimizer and weights; the first is the headline's."""
+    also: str = ""
+    """Another answer that is true."""
 
 
-def scenarios(
-    cells: Mapping[tuple, FittedCell], headline: tuple, thresholds: Thresholds
-) -> list[Scenario]:
-    """What a fitted study (`generator.fit`) lets one ask; `headline` is the key of its cell.
-
-    Scenarios that need the headline cell's twin, or a healthy cell (trunk and arms diverse on
-    their mean paths), are left out where the study has none.
-    """
-    main, every = cells[headline], list(cells.values())
-    edge, under, over = (
-        ending_at(ratio, main.treatment, main, thresholds)
-        for ratio in (1.0, TRIFLING**-0.5, TRIFLING**0.5)
-    )
-    edges, trifle = (
-        replace(main, control=control, treatment=treatment)
-        for control, treatment in ((edge, edge), (under, over))
-    )
-    found = [Scenario(NULL, "headline cell", [nothing_differs(main)])]
-    healthy = [key for key, cell in cells.items() if _healthy(cell, thresholds)]
-    for key in sorted(healthy, key=lambda key: (key[-1] != headline[-1], key))[:1]:
-        found.append(Scenario(NULL, "healthy cell", [nothing_differs(cells[key])]))
-    found += [
-        Scenario(NULL, "headline cell, arms at the threshold", [edges]),
-        Scenario(NULL, "every cell", [nothing_differs(cell) for cell in every]),
-        Scenario(NULL, "every cell at the threshold", [replace(edges, key=key) for key in cells]),
-        Scenario(TRIFLE, f"arms {TRIFLING} apart at the threshold", [trifle]),
-        Scenario(FIX, "headline cell", [main]),
-        Scenario(FIX, "the same, spread at its upper limit", [at_upper_spread(main)]),
-    ]
-    for ratio in ENDS:
-        weak = replace(main, treatment=ending_at(ratio, main.treatment, main, thresholds))
-        found.append(Scenario(FIX, f"the same, ends at {ratio:g} x threshold", [weak]))
-    found.append(Scenario(FIX, "every cell as measured", every))
-    for key in (key for key in cells if key[:-1] == headline[:-1] and key != headline):
-        half = replace(main, treatment=halfway(main.control, main.treatment))
-        for name, twin in (("the same", main), ("half the", half), ("no", nothing_differs(main))):
-            found.append(Scenario(TWIN, f"{name} effect", [main, replace(twin, key=key)]))
-    return found
+def _of(group: str, name: str, right: str, *cells: tuple, also: str = "", **more) -> Scenario:
+    paths = [[path(*p) if isinstance(p, tuple) else path(p) for p in cell] for cell in cells]
+    truths = [Truth(*segments, **more) for segments in paths]
+    return Scenario(group, name, right, dict(zip(CELLS, truths, strict=False)), also)
 
 
-def nothing_differs(cell: FittedCell) -> FittedCell:
-    """The treatment comes from the control's distribution."""
-    return replace(cell, treatment=cell.control)
+DEAD = (1840, 1.5)  # counts of rounding noise at a loss of ln V
+EARLY, LATE = [90, 70, 5, 4, 4], [80, 90, 40, 5, 4]
+LOW, THIRTY, HEALTHY, FIX = (4, 4, 4), (4, 30, 30), (380, 380, 380), (4, 4, 100)
+STAY, BOTH, AWHILE = "stays collapsed", "recovers either way", "temporary recovery"
 
-
-def at_upper_spread(cell: FittedCell) -> FittedCell:
-    """All spreads at the upper limit (95 %, one-sided) of what the measured seeds leave open."""
-    freedom = cell.seeds - 1
-    factor = math.sqrt(freedom / chi2.ppf(0.05, freedom))
-    paths = {name: getattr(cell, name) for name in SEGMENTS}
-    wide = {name: replace(path, spread=path.spread * factor) for name, path in paths.items()}
-    return replace(cell, **wide)
-
-
-def halfway(control: Path, treatment: Path) -> Path:
-    """A treatment with half of the effect, in logarithms and in nats."""
-    return replace(treatment, mean=(control.mean + treatment.mean) / 2)
-
-
-def ending_at(ratio: float, path: Path, cell: FittedCell, thresholds: Thresholds) -> Path:
-    """The path moved, counts and PDR by one factor, to end at `ratio` x what counts as diverse."""
-    data = cell.rows["control"].iloc[0]
-    primary, target = 0, thresholds.diverse_above
-    if data["Blind"]:
-        primary, target = 1, thresholds.blind_diverse_share * data["TrigramPDR"]
-    end = np.exp(path.mean[-thresholds.final_evaluations :, primary]).mean()
-    shift = math.log(ratio * target / end)
-    return replace(path, mean=path.mean + np.array([shift, shift, 0.0]))
-
-
-def _healthy(cell: FittedCell, thresholds: Thresholds) -> bool:
-    data, states = cell.rows["control"].iloc[0], []
-    for path in (getattr(cell, name) for name in SEGMENTS):
-        run = np.column_stack([np.exp(path.mean[:, :2]), path.mean[:, 2]])
-        states.append(run_states(run, path.copying, data, thresholds))
-    return all(state == "diverse" for state in states)
+SCENARIOS = (
+    _of(NOTHING, "both stay at 4", STAY, LOW),
+    _of(NOTHING, "both at 4, spread doubled", STAY, LOW, width=2),
+    _of(NOTHING, "both at 4, the same, heavy tails", STAY, LOW, width=2, heavy=True),
+    _of(NOTHING, "both at 6, loss 0.05 under the unigram's", STAY, ((6, -0.05),) * 3),
+    _of(NOTHING, "3 and 8, inside the collapse", STAY, (4, 3, (8, 0.0))),
+    _of(NOTHING, "both dead", STAY, (DEAD,) * 3),
+    _of(NOTHING, "treatment dead, control at 4", STAY, (4, 4, DEAD)),
+    _of(NOTHING, "both healthy at 380", "no effect (nothing to fix)", HEALTHY),
+    _of(NOTHING, "both recover to 30", "no effect", THIRTY),
+    _of(NOTHING, "both to 30, spread doubled", "no effect", THIRTY, width=2),
+    _of(NOTHING, "both to 30, the same, heavy tails", "no effect", THIRTY, width=2, heavy=True),
+    _of(NOTHING, "both end near 50", "no effect", (4, 50, 50), also=BOTH),
+    _of(NOTHING, "both recover to 100", BOTH, (4, 100, 100), also="no effect"),
+    _of(NOTHING, "both recover for a while", AWHILE, (4, EARLY, EARLY)),
+    _of(NOTHING, "both to 30, 1 in 5 runs diverge", "no effect", THIRTY, diverging=(0.2, 0.2)),
+    _of(NOTHING, "both to 30, 4 in 5 runs diverge", "no verdict", THIRTY, diverging=(0.8, 0.8)),
+    _of(NOTHING, "four cells, each to 30 in both arms", "no effect", *[THIRTY] * 4),
+    _of(NOTHING, "45.6 and 54.8, equal loss", "no effect", (4, (45.6, -1), (54.8, -1)), also=BOTH),
+    _of(SOMETHING, "fix, 4 and 100", "fixed", FIX, also="helps"),
+    _of(SOMETHING, "fix, 4 and 60", "fixed", (4, 4, 60), also="helps"),
+    _of(SOMETHING, "fix, 1 in 5 treated diverge", "fixed", FIX, also="helps", diverging=(0, 0.2)),
+    _of(SOMETHING, "less than a fix, 4 and 30", "helps", (4, 4, 30)),
+    _of(SOMETHING, "control dead, treatment at 32", "helps", (4, DEAD, 32)),
+    _of(SOMETHING, "control dead, treatment at 100", "fixed", (4, DEAD, 100), also="helps"),
+    _of(SOMETHING, "recovery for a while, seen early", AWHILE, (4, 4, EARLY)),
+    _of(SOMETHING, "recovery for a while, seen late", AWHILE, (4, 4, LATE)),
+    _of(SOMETHING, "harm, 380 and 100", "harmful", (380, 380, 100)),
+    _of(SOMETHING, "harm, 380 and 4", "harmful", (380, 380, 4)),
+    _of(SOMETHING, "400 and 300, loss 0.4 lower", "trade-off", (400, (400, -2), (300, -2.4))),
+    _of(SOMETHING, "30 and 60, loss 0.3 higher", "trade-off", (4, (30, -0.7), (60, -0.4))),
+    _of(SOMETHING, "both 380, loss 0.1 lower", "lower loss", (380, (380, -2), (380, -2.1))),
+    _of(SOMETHING, "both 380, loss 0.1 higher", "higher loss", (380, (380, -2), (380, -1.9))),
+    _of(SOMETHING, "4 in 5 treated diverge", "diverges", FIX, diverging=(0, 0.8)),
+    _of(SOMETHING, "4 in 5 controls diverge", "control diverges", FIX, diverging=(0.8, 0)),
+    _of(EFFECT, "twin has the same fix", "no", FIX, FIX),
+    _of(EFFECT, "twin's is larger, 4 and 200", "no", FIX, (4, 4, 200)),
+    _of(EFFECT, "the same fix, ternary control dead", "no", (4, DEAD, 100), FIX),
+    _of(EFFECT, "twin has half of it, 4 and 31.6", "undecided", FIX, (4, 4, 31.6)),
+    _of(EFFECT, "twin stays at 4", "yes", FIX, LOW),
+    _of(EFFECT, "twin never collapses", "yes", FIX, HEALTHY),
+    _of(EFFECT, "no effect in either", "none shown", THIRTY, THIRTY),
+    _of(COLLAPSE, "twin collapses too", "no", FIX, FIX),
+    _of(COLLAPSE, "twin never collapses", "yes", FIX, HEALTHY),
+    _of(COLLAPSE, "neither collapses", "no collapse", HEALTHY, HEALTHY),
+)
