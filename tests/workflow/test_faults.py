@@ -212,7 +212,7 @@ def test_an_orphaned_trainer_is_waited_for_and_what_it_made_is_kept(project, pre
     snakemake(project, *TINY)
     for run, end in ((trunk, STEPS // 2), (branch, STEPS)):
         log = (project / f"logs/quick/{run}.train.log").read_text()
-        assert f"resumed at step {end}\n" in log
+        assert f"resumed at step {end}, trained on cpu" in log
     assert (project / TARGET).read_bytes() == prepared[1]
 
 
@@ -279,6 +279,7 @@ def test_trainings_at_once_on_one_device_and_on_two_give_the_bits_of_one_after_t
         tiny = project / "tests/tiny.yaml"
         devices = {1: "cpu", 4: "cpu,cpu"}[more]
         short = tiny.read_text().replace(f'"steps": {STEPS}', '"steps": 100')
+        short = short.replace(f'"evaluate_every": {STEPS // 6}', '"evaluate_every": 16')
         tiny.write_text(short.replace("  gpu: 0", f"  gpu: 1\n  device: {devices}"))
         trunks = [f"models/quick/h16{optimizer}.safetensors" for optimizer in ("", "_adamw")]
         limits = ("--cores", str(more), "--resources", f"gpu={more}")

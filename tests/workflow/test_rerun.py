@@ -76,7 +76,7 @@ def test_a_study_is_built_from_nothing_and_its_verdict_printed(built):
     for path in (project / "results/quick").glob("h16_*.csv"):
         rows = pd.read_csv(path, dtype=CSV_TYPES)
         assert tuple(rows.columns) == COLUMNS
-        assert rows["Step"].tolist() == [0, 10, 20, 30, 40]
+        assert rows["Step"].tolist() == [*range(0, 41, 5)]
         assert rows["WD"].tolist()[:3] == [0.1] * 3 and rows["N"].unique().tolist() == [4096]
 
 
