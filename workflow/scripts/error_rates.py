@@ -35,7 +35,7 @@ BEGIN, END = "<!-- written by workflow/scripts/error_rates.py -->", "<!-- end of
 def main(argv: list[str] | None = None) -> None:
     """Write the shares of right and wrong answers as a table and as text."""
     parser = judging_flags(__doc__, "a study")
-    parser.add_argument("--draws", type=int, default=1000, help="studies a scenario and size")
+    parser.add_argument("--draws", type=int, default=500, help="studies a scenario and size")
     parser.add_argument("--seed", type=int, default=0, help="of the draws")
     parser.add_argument("--page", type=Path, help="page to hold the text between its marks")
     args = parsed(parser, argv)
