@@ -9,7 +9,7 @@ from bitnet.config.thresholds import Thresholds
 from bitnet.verdict.error_rates.generator import SEGMENTS, draw
 from bitnet.verdict.error_rates.rates import answers
 from bitnet.verdict.error_rates.scenarios import EFFECT, NOTHING, SCENARIOS, SOMETHING
-from bitnet.verdict.headline import MEANINGS
+from bitnet.verdict.outcomes import MEANINGS
 
 NAMED = {(s.group, s.name): s for s in SCENARIOS}
 CHANCES = [n for n, s in NAMED.items() if any(sum(t.diverging) for t in s.cells.values())]
