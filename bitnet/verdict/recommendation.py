@@ -14,7 +14,7 @@ from bitnet.verdict.cells import TERNARY
 from bitnet.verdict.rule import scaling, survived
 
 RANKS = ("", "Low", "Medium", "High")
-BOTH = ("Control", "Treatment")
+BOTH = ("Treatment", "Control")
 AGAINST = {
     "no verdict": BOTH,
     "diverges": ("Treatment",),

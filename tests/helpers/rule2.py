@@ -24,7 +24,7 @@ def diverged(run):
 
 
 def levels(run, unigram, blind):
-    """Of each evaluation: diversity (counts, or shares of the trigram's PDR) and its thresholds."""
+    """Of each evaluation: its count or share of the trigram's PDR, and the two thresholds."""
     if blind:
         return [(pdr / blind, 0.1, 0.5) for _, pdr, _, _ in run]
     return [(count, LOW, HIGH) for count, _, _, _ in run]

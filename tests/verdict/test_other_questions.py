@@ -1,5 +1,7 @@
 """Other questions than that of Stage-2 weight decay: the same rule, in words that fit."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,8 @@ from bitnet.figures.draw import draw
 from bitnet.figures.rows import ends, prepared
 from bitnet.report.page import page
 from bitnet.verdict.cells import armed
-from bitnet.verdict.headline import LEADS, MEANINGS, asked, headline, lead, meanings
+from bitnet.verdict.headline import asked, below, headline, result
+from bitnet.verdict.outcomes import MEANINGS, meanings
 from bitnet.verdict.report import markdown
 from bitnet.verdict.rule import judge
 from tests.helpers.figures import lines, texts
@@ -142,9 +145,10 @@ def test_a_metric_that_is_in_no_verdict_yet_gets_its_columns():
     assert row["DeltaMutualInformation"] == 2 and row["Outcome"] == "helps"
     assert (row["ControlMutualInformation"], row["TreatmentMutualInformation"]) == (1, 3)
     text = " ".join(markdown(verdict(rows, question=question), question, LIMITS, "x").split())
-    assert "Stage-2 WD 0 instead of 0.05 made MutualInformation better" in text
-    assert "ΔMutualInformation +2" in text and "ratio of MutualInformation" not in text
-    assert "WD 0.05: MutualInformation" in text and "Better is higher." in text
+    assert "setting Stage-2 weight decay to 0 made MutualInformation better." in text
+    assert "| ΔMutualInformation [95%] |" in text and "| +2 [+2, +2] " in text
+    assert "ratio of MutualInformation" not in text and "Better is higher." in text
+    assert "| with WD 0.05 | MutualInformation | with WD 0 | MutualInformation |" in text
 
 
 def test_a_margin_of_counts_is_a_ratio():
@@ -157,10 +161,10 @@ def test_a_margin_of_counts_is_a_ratio():
 def test_words_fit_the_axis_and_the_metric():
     cells = verdict(warmed(OUTCOMES["fixed"]), question=WARMUP)
     text = headline(cells, WARMUP)
-    assert text.startswith("warmup_steps 100 instead of 0 prevented degenerate decoding (hidden")
-    assert "diverse 5/5 with warmup_steps 100" in text and "WD" not in text
+    said = "setting warmup_steps to 100 kept models from getting stuck on a few words."
+    assert text == f"At hidden size 256 under Adam with coupled L2, {said}"
     whole = " ".join(markdown(cells, WARMUP, LIMITS, "Warm-up").split())
-    assert "| warmup_steps 0: count" in whole and "**prevented**: most runs with" in whole
+    assert "| with warmup_steps 0 | count" in whole and "**prevented**: most runs with" in whole
     assert "share the seed and no trunk; Stage-2 WD is 0" in whole
     assert "| warmup_steps with adam | 100 " in whole and "**fixed**" not in whole
     assert asked(WARMUP) == (
@@ -176,16 +180,16 @@ def test_words_fit_the_axis_and_the_metric():
 )
 def test_every_outcome_has_its_words_in_every_kind_of_question(question):
     rows = [rows if question.shares_trunk else warmed(rows) for rows in OUTCOMES.values()]
-    names = {verdict(one, question=question)["Outcome"][0] for one in rows}
-    assert names <= meanings(question).keys()
-    assert all("{" not in lead(name, question) for name in meanings(question))
+    found = [verdict(one, question=question).iloc[0] for one in rows]
+    assert {row["Outcome"] for row in found} <= meanings(question).keys()
+    for row, name in itertools.product(found, meanings(question)):
+        assert "{" not in result({**row, "Outcome": name}, question)
     assert all("{" not in text for text in meanings(question).values())
 
 
 def test_the_first_question_is_worded_as_ever():
     arms = {"t": "WD 0", "c": "WD 0.05"}
     assert meanings(QUESTION) == {name: text.format(**arms) for name, text in MEANINGS.items()}
-    assert lead("fixed", QUESTION) == LEADS["fixed"].format(change="Stage-2 WD 0 instead of 0.05")
     assert asked(QUESTION) == (
         "Does Stage-2 weight decay 0 instead of 0.05 fix degenerate decoding in small BitNet b1.58 "
         "models?"
@@ -196,8 +200,11 @@ def test_ternary_is_no_question_where_weights_are_the_arms():
     question = other(WARMUP, axis="weights", treatment="full_precision", control="ternary")
     rows = renamed(OUTCOMES["fixed"], "Weights", "full_precision", "ternary")
     text = headline(verdict(rows, question=question), question)
-    assert text.startswith("weights full_precision instead of ternary prevented")
-    assert "about ternary" not in text
+    assert text.startswith(
+        "At hidden size 256 under Adam with coupled L2, full-precision weights kept"
+    )
+    lines = below(verdict(rows, question=question), question, LIMITS)
+    assert len(lines) == 2 and not any("ternary weights" in line for line in lines)
 
 
 def test_arms_have_their_colours_from_the_first_step_and_no_trunk():

@@ -7,11 +7,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import nct
 
-from bitnet.verdict.headline import LEADS, MEANINGS
+from bitnet.verdict.outcomes import MEANINGS
 from bitnet.verdict.report import markdown
-from bitnet.verdict.statistics import corrected, effect
 from tests.helpers.tables import (
     FIVE_HIGH,
     FIVE_LOW,
@@ -19,13 +17,11 @@ from tests.helpers.tables import (
     OUTCOMES,
     QUESTION,
     TWINS,
+    broken,
     cell,
     other,
-    twin,
     verdict,
 )
-
-LN_RATIO = math.log(1.25)
 
 
 @pytest.mark.parametrize("expected", OUTCOMES)
@@ -33,46 +29,7 @@ def test_every_outcome_is_reached_and_explained(expected):
     cells = verdict(OUTCOMES[expected])
     assert cells["Outcome"].tolist() == [expected]
     text = markdown(cells, QUESTION, LIMITS, "Weight decay")
-    assert f"| {expected}" in text and f"outcome: {expected}" in " ".join(text.split())
-    assert expected in LEADS and expected in MEANINGS
-
-
-def test_t_interval_of_one_to_five_is_the_textbook_one():
-    # mean 3, s = sqrt(2.5), s / sqrt(5) = 0.70711, t(0.975, 4) = 2.776445
-    found = effect([1, 2, 3, 4, 5], 1.0, 0.95)
-    assert (found.n, found.mean) == (5, 3)
-    assert found.low == pytest.approx(3 - 2.776445 * 0.707107, abs=1e-5)
-    assert found.high == pytest.approx(3 + 2.776445 * 0.707107, abs=1e-5)
-
-
-def test_p_and_tost_of_three_seeds_are_the_closed_form_for_two_degrees_of_freedom():
-    # With 2 degrees of freedom P(T < t) = 1/2 + t / (2 sqrt(2 + t^2)).
-    def below(t):
-        return 0.5 + t / (2 * math.sqrt(2 + t * t))
-
-    found = effect([0.0, 0.1, 0.2], LN_RATIO, 0.95)
-    standard_error = 0.1 / math.sqrt(3)
-    assert found.p == pytest.approx(2 * (1 - below(0.1 / standard_error)))
-    # The nearer bound is the upper one.
-    assert found.tost == pytest.approx(1 - below((LN_RATIO - 0.1) / standard_error))
-
-
-def test_smallest_detectable_effect_is_found_with_power_0_8_by_the_noncentral_t():
-    found = effect([1, 2, 3, 4, 5], 1.0, 0.95)
-    noncentrality = found.detectable / math.sqrt(2.5) * math.sqrt(5)
-    critical = 2.776445  # t(0.975, 4)
-    power = nct.sf(critical, 4, noncentrality) + nct.cdf(-critical, 4, noncentrality)
-    assert power == pytest.approx(0.8, abs=1e-4)
-
-
-def test_effects_without_spread_or_without_seeds_do_not_crash():
-    same = effect([0.5, 0.5, 0.5], LN_RATIO, 0.95)
-    assert (same.mean, same.low, same.high, same.p, same.tost) == (0.5, 0.5, 0.5, 0, 1)
-    zero = effect([0.0, 0.0], LN_RATIO, 0.95)
-    assert (zero.low, zero.high, zero.p, zero.tost, zero.detectable) == (0, 0, 1, 0, 0)
-    one = effect([0.5], LN_RATIO, 0.95)
-    assert one.mean == 0.5 and math.isnan(one.low) and math.isnan(one.p)
-    assert effect([], LN_RATIO, 0.95).n == 0
+    assert f"| {expected} " in text and f"**{expected}**" in text
 
 
 def test_deltas_are_logs_of_means_of_the_last_three_evaluations():
@@ -86,31 +43,37 @@ def test_deltas_are_logs_of_means_of_the_last_three_evaluations():
     assert row["DeltaValLoss"] == pytest.approx(-0.5)
 
 
-def test_holm_multiplies_the_smallest_p_most_and_never_reorders():
-    # 0.01 * 3, 0.03 * 2, then 0.04 * 1 lifted to 0.06; the headline keeps its own.
-    p = pd.Series([0.04, 0.02, 0.01, np.nan, 0.03])
-    holm = corrected(p, pd.Series([False, True, False, False, False]))
-    assert holm.tolist() == pytest.approx([0.06, 0.02, 0.03, np.nan, 0.06], nan_ok=True)
-
-
-def test_only_cells_beside_the_headline_are_corrected():
-    others = [cell(8, FIVE_LOW, [9, 12, 9, 8, 14], HiddenSize=size) for size in (512, 768)]
-    cells = verdict(cell(8, FIVE_LOW, [9, 12, 9, 8, 14]), *others)
-    assert cells["Headline"].tolist() == [True, False, False]
-    ratio = cells["HolmP"] / cells["P"]
-    assert ratio.tolist() == pytest.approx([1, 2, 2])
+def test_holm_corrects_in_two_families_and_not_the_headline():
+    """Its twin and the other optimizers at its point are one; all other cells the other."""
+    weak = cell(8, FIVE_LOW, [11, 12, 13, 10, 14])
+    places = {
+        1: [{}],
+        3: [{"Weights": "full_precision"}, {"Optimizer": "adamw"}, {"Optimizer": "adamw-all"}],
+        4: [
+            {"Weights": "full_precision", "Optimizer": "adamw"},
+            {"HiddenSize": 512},
+            {"Variant": "clip0.1"},
+            {"HiddenSize": 512, "Weights": "full_precision"},
+        ],
+    }
+    cells = verdict(*(weak.assign(**place) for group in places.values() for place in group))
+    times = sorted((cells["HolmP"] / cells["P"]).round(6))
+    assert times == [n for n, group in places.items() for _ in group]
+    assert (cells["HolmP"] / cells["P"])[cells["Headline"]].tolist() == [1]
 
 
 def test_correction_can_take_significance_away():
-    weak = cell(8, [8, 8, 8, 8, 8], [15, 24, 30, 9, 12])  # p = 0.032: alone it helps
+    weak = cell(8, [8, 8, 8, 8, 8], [15, 24, 30, 12, 13])  # p = 0.032: alone it helps
     assert verdict(weak)["Outcome"].tolist() == ["helps"]
     others = [weak.assign(HiddenSize=size) for size in (512, 768, 1024)]
     assert verdict(weak, *others)["Outcome"].tolist() == ["helps"] + ["inconclusive"] * 3
 
 
-def test_fixed_needs_a_control_that_is_diverse_in_fewer_than_half():
-    cells = verdict(cell(8, [8, 8, 60, 60], [600, 650, 620, 640]))
-    assert cells["Outcome"].tolist() == ["helps"]  # two of four are not few
+def test_fixed_needs_a_control_that_is_diverse_in_no_more_than_half():
+    two = verdict(cell(8, [12, 12, 60, 60], [600, 650, 620, 640]))
+    assert two["Outcome"].tolist() == ["fixed"]  # few is the rest of most
+    cells = verdict(cell(8, [12, 60, 60, 60], [600, 650, 620, 640]))
+    assert cells["Outcome"].tolist() == ["recovers either way"]
 
 
 def test_most_is_more_than_half():
@@ -123,7 +86,7 @@ def test_few_seeds_are_marked_and_under_three_there_is_no_verdict():
     assert notes[5]["Note"] == "" and notes[4]["Note"] == "few seeds (4)"
     assert notes[4]["Outcome"] == "fixed"
     assert notes[2]["Outcome"] == notes[1]["Outcome"] == "no verdict"
-    assert notes[2]["Note"] == "no verdict under 3 seeds (2)"
+    assert notes[2]["Note"] == "under 3 seeds that can be compared (2)"
     assert math.isnan(notes[1]["DeltaUniquePredictionsLow"])
 
 
@@ -159,7 +122,7 @@ def test_all_diverged_is_no_verdict_without_a_crash():
     cells = verdict(OUTCOMES["fixed"].assign(Loss=np.nan))
     assert cells["Outcome"].tolist() == ["no verdict"]
     text = markdown(cells, QUESTION, LIMITS, "Weight decay")
-    assert "diverged 5/5" in text and "nan" not in text
+    assert "| diverged " in text and "nan" not in text
 
 
 def test_equal_arms_are_no_effect_though_nothing_varies():
@@ -170,7 +133,7 @@ def test_equal_arms_are_no_effect_though_nothing_varies():
 
 def test_equal_counts_with_another_loss_are_not_no_effect():
     cells = verdict(cell(80, [90] * 5, [90] * 5, treatment_loss=3.9))
-    assert cells["Outcome"].tolist() == ["inconclusive"]
+    assert cells["Outcome"].tolist() == ["lower loss"]
 
 
 def test_on_blind_corpora_pdr_decides():
@@ -183,30 +146,6 @@ def test_on_blind_corpora_pdr_decides():
     text = markdown(verdict(rows), QUESTION, LIMITS, "Synthetic text")
     assert "| ratio of PDR [95%] " in text and "| ratio of counts [95%] " in text
     assert "collapsed: PDR under 10% of the trigram's, diverse: over 50%" in " ".join(text.split())
-
-
-@pytest.mark.parametrize("expected", TWINS)
-def test_an_effect_is_ternary_specific_only_against_a_twin_that_lacks_it(expected):
-    cells = verdict(OUTCOMES["fixed"], TWINS[expected]).set_index("Weights")
-    assert cells.loc["ternary", "TernarySpecific"] == expected
-    assert cells.loc["full_precision", "TernarySpecific"] == "n.a."
-
-
-def test_an_effect_smaller_than_half_of_it_is_not_ternary_specific():
-    # Ternary x16, twin x8: the gap of ln 2 is a quarter of ln 16, though without any spread.
-    cells = verdict(cell(5, [5] * 5, [80] * 5), twin(cell(5, [8] * 5, [64] * 5)))
-    assert cells.set_index("Weights").loc["ternary", "TernarySpecific"] == "undecided"
-
-
-def test_without_a_twin_of_the_same_cell_ternary_is_not_applicable():
-    cells = verdict(OUTCOMES["fixed"], twin(OUTCOMES["fixed"], Optimizer="adamw"))
-    assert set(cells["TernarySpecific"]) == {"n.a."}
-
-
-def test_two_shared_seeds_leave_ternary_undecided():
-    rows = TWINS["no"]
-    cells = verdict(OUTCOMES["fixed"], rows[rows["Seed"] < 2]).set_index("Weights")
-    assert cells.loc["ternary", "TernarySpecific"] == "undecided"
 
 
 def test_the_trunks_own_file_may_stand_beside_its_arms():
@@ -269,9 +208,13 @@ CELLS = verdict(ROWS)
         (OUTCOMES["no effect (nothing to fix)"], "High"),  # the interval lies inside the bounds
         (cell(8, [8, 9, 7], [88, 92, 80]), "Medium"),  # few seeds
         (cell(8, FIVE_LOW, [88, 92, 80, 45, 89]), "Medium"),  # one seed in another state
-        (cell(8, [30, 30, 30, 30, 30], [35, 40, 34, 42, 37]), "Medium"),  # interval across a bound
+        (cell(8, [30] * 5, [36, 45, 37, 44, 42]), "Medium"),  # interval across a bound
         (cell(8, [8, 9, 7], [88, 92, 30]), "Low"),
-        (OUTCOMES["no verdict"], "Low"),
+        (OUTCOMES["stays collapsed"], "High"),
+        (OUTCOMES["diverges"], "High"),  # states decide it, no interval
+        (broken(cell(8, [8], [90]), 0.0), "Low"),  # one seed
+        (OUTCOMES["no verdict"], ""),  # no claim
+        (OUTCOMES["inconclusive"], ""),
     ],
 )
 def test_confidence_counts_seeds_agreement_and_a_decisive_interval(rows, expected):
