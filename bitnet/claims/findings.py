@@ -6,7 +6,7 @@ import pandas as pd
 
 from bitnet.claims.evidence import Evidence, select
 from bitnet.common.markdown import interval, number, table
-from bitnet.verdict.headline import primary, style_of
+from bitnet.verdict.details import primary, style_of
 
 ARMS = ("Control", "Treatment")
 
