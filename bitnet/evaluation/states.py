@@ -24,23 +24,24 @@ STATES = (
 )
 
 
-def ending(rows: pd.DataFrame, thresholds: Thresholds) -> pd.DataFrame:
-    """The evaluations 'at the end': the last `final_evaluations` rows, by Step, of a stage.
+def ending(rows: pd.DataFrame, thresholds: Thresholds) -> np.ndarray:
+    """Positions of the evaluations 'at the end': a stage's last `final_evaluations` rows, by Step.
 
     Of a run only those after the switch; of a trunk, whose rows end at the switch, only those after
     step 0: neither a trunk's evaluations nor the untrained model's belong to the end of a stage.
     """
-    rows = rows.sort_values("Step")
-    for stage in (rows["Step"] > rows["SwitchStep"], rows["Step"] > 0):
+    steps, switches = (rows[name].to_numpy() for name in ("Step", "SwitchStep"))
+    order = np.argsort(steps, kind="stable")
+    for stage in (steps > switches, steps > 0):
         if stage.any():
-            rows = rows[stage]
+            order = order[stage[order]]
             break
-    return rows.tail(thresholds.final_evaluations)
+    return order[-thresholds.final_evaluations :]
 
 
 def final(rows: pd.DataFrame, column: str, thresholds: Thresholds) -> float:
     """Value of a column 'at the end': its mean over the evaluations of `ending`."""
-    return float(ending(rows, thresholds)[column].mean())
+    return float(rows[column].to_numpy(dtype=float)[ending(rows, thresholds)].mean())
 
 
 def effective(rows: pd.DataFrame, thresholds: Thresholds) -> float:
@@ -50,9 +51,9 @@ def effective(rows: pd.DataFrame, thresholds: Thresholds) -> float:
     margin, and elsewhere the count, at least `collapsed_below`. Under that floor, and of a dead
     model, counts are noise. On a blind corpus the same holds for PDR as a share of the trigram's.
     """
-    rows = ending(rows, thresholds)
     levels, low, _ = _levels(rows, thresholds)
-    return float(levels.clip(lower=low).mask(_dead(rows, thresholds), low).mean())
+    counted = np.where(_dead(rows, thresholds), low, np.maximum(levels, low))
+    return float(counted[ending(rows, thresholds)].mean())
 
 
 def state(rows: pd.DataFrame, thresholds: Thresholds, rule: int = 2) -> str:
@@ -88,16 +89,15 @@ def _state(rows: pd.DataFrame, thresholds: Thresholds, rule: int | None = None) 
     """rule: None for a trunk."""
     if rows.empty:
         raise ValueError(f"no evaluation to judge{' at or before SwitchStep' * (rule is None)}")
-    rows = rows.sort_values("Step")
     if _invalid(rows):
         return "invalid"
     if _diverged(rows):
         return "diverged"
-    loss, unigram = final(rows, "ValLoss", thresholds), rows["UnigramLoss"].iloc[-1]
+    loss, unigram = final(rows, "ValLoss", thresholds), rows["UnigramLoss"].iloc[0]
     if final(rows, "CopyShare", thresholds) > thresholds.copy_share and loss >= unigram:
         return "untrained"
-    levels, low, high = _levels(ending(rows, thresholds), thresholds)
-    end = float(levels.mean())
+    levels, low, high = _levels(rows, thresholds)
+    end = levels[ending(rows, thresholds)].mean()
     if rule is not None and _temporary(rows, thresholds, end, rule):
         return "temporary"
     if end < low or loss >= unigram - thresholds.unigram_margin:
@@ -108,32 +108,37 @@ def _state(rows: pd.DataFrame, thresholds: Thresholds, rule: int | None = None) 
 def _temporary(rows: pd.DataFrame, thresholds: Thresholds, end: float, rule: int) -> bool:
     """Whether a run was diverse at an evaluation after the switch and is collapsed at the last."""
     levels, low, high = _levels(rows, thresholds)
-    rose = (levels > high) & (rows["Step"] > rows["SwitchStep"])
+    steps = rows["Step"].to_numpy()
+    rose = (levels > high) & (steps > rows["SwitchStep"].to_numpy())
     if rule == 1:
         return bool(rose.any() and end < low)
-    dead = _dead(rows, thresholds)
-    return bool((rose & ~dead).any() and (levels.iloc[-1] < low or dead.iloc[-1]))
+    dead, last = _dead(rows, thresholds), steps.argmax()
+    return bool((rose & ~dead).any() and (levels[last] < low or dead[last]))
 
 
-def _dead(rows: pd.DataFrame, thresholds: Thresholds) -> pd.Series:
-    """Evaluations whose loss is not below the unigram's by the margin."""
-    return rows["ValLoss"] >= rows["UnigramLoss"] - thresholds.unigram_margin
+def _dead(rows: pd.DataFrame, thresholds: Thresholds) -> np.ndarray:
+    """Whether the loss of each evaluation is not below the unigram's by the margin."""
+    unigram = rows["UnigramLoss"].to_numpy()
+    return rows["ValLoss"].to_numpy() >= unigram - thresholds.unigram_margin
 
 
 def _invalid(rows: pd.DataFrame) -> bool:
     """Whether any evaluation has a count that no model can produce: a bug, not a result."""
-    counts, most = rows["UniquePredictions"], rows[["VocabSize", "N"]].min(axis=1)
+    counts = rows["UniquePredictions"].to_numpy()
+    most = np.minimum(rows["VocabSize"].to_numpy(), rows["N"].to_numpy())
     return not ((counts >= 1) & (counts <= most)).all()  # so that NaN is invalid too
 
 
 def _diverged(rows: pd.DataFrame) -> bool:
-    trained = rows.loc[rows["Step"] > 0, "Loss"]  # no training loss exists at step 0
-    return not (np.isfinite(rows["ValLoss"]).all() and np.isfinite(trained).all())
+    losses, trained = rows["ValLoss"].to_numpy(), rows["Loss"].to_numpy()
+    untrained = rows["Step"].to_numpy() <= 0  # no training loss exists at step 0
+    return not (np.isfinite(losses).all() and (np.isfinite(trained) | untrained).all())
 
 
-def _levels(rows: pd.DataFrame, thresholds: Thresholds) -> tuple[pd.Series, float, float]:
+def _levels(rows: pd.DataFrame, thresholds: Thresholds) -> tuple[np.ndarray, float, float]:
     """The measure of diversity on this corpus, and its thresholds of collapsed and diverse."""
-    if rows["Blind"].iloc[-1]:
-        share = rows["PDR"] / rows["TrigramPDR"]
+    if rows["Blind"].iloc[0]:
+        share = rows["PDR"].to_numpy() / rows["TrigramPDR"].to_numpy()
         return share, thresholds.blind_collapsed_share, thresholds.blind_diverse_share
-    return rows["UniquePredictions"], thresholds.collapsed_below, thresholds.diverse_above
+    counts = rows["UniquePredictions"].to_numpy()
+    return counts, thresholds.collapsed_below, thresholds.diverse_above

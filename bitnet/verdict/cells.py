@@ -109,16 +109,15 @@ def make_cell(key: tuple, rows: pd.DataFrame, thresholds: Thresholds, question: 
 
 def _arm(rows: pd.DataFrame, effects: Sequence[str], thresholds: Thresholds) -> pd.DataFrame:
     """States, end values and last step of each run of one arm; index: Seed."""
-    runs = {
-        seed: {
+    runs = {}
+    for seed, run in rows.groupby("Seed"):
+        runs[seed] = {
             "State": state(run, thresholds),
             "StateRule1": state(run, thresholds, rule=1),
             **{column: final(run, column, thresholds) for column in effects},
             "Effective": effective(run, thresholds),
             "LastStep": run["Step"].max(),
         }
-        for seed, run in rows.groupby("Seed")
-    }
     columns = ["State", "StateRule1", *effects, "Effective", "LastStep"]
     return pd.DataFrame.from_dict(runs, orient="index", columns=columns)
 

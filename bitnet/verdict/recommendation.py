@@ -5,8 +5,6 @@ Among the arms that most seeds survive, that of the lowest validation loss is re
 arm that its own cell's outcome speaks against is not among them.
 """
 
-from collections.abc import Mapping
-
 import pandas as pd
 
 from bitnet.config.question import LONG, Question, value_name
@@ -41,8 +39,7 @@ def recommend(
     """
     limits = thresholds or Thresholds()
     wanted, axis = question.headline, question.axis.key
-    own = _own(cells, question)
-    at_lr = own[own["PeakLR"] == wanted["peak_lr"]] if "peak_lr" in wanted else own
+    own, at_lr = _own(cells, question), _at_headline(cells, question)
     rates = own[own["Optimizer"] == wanted["optimizer"]] if "optimizer" in wanted else own
     lines = []
     if axis != "optimizer":
@@ -54,15 +51,13 @@ def recommend(
     if axis != "peak_lr":
         lines.append(_best("learning rate", rates, "PeakLR", question, limits))
     if axis != "hidden_size":
-        lines += _size(cells, wanted, question, limits)
+        lines += _size(cells, question, limits)
     return pd.DataFrame(lines, columns=["Topic", "Advice", "Why", "Confidence"])
 
 
 def best(cells: pd.DataFrame, question: Question, thresholds: Thresholds) -> pd.DataFrame:
     """The recommended arms at the headline's point: Optimizer, Name, Value, Loss, Count, ..."""
-    wanted, own = question.headline, _own(cells, question)
-    at_lr = own[own["PeakLR"] == wanted["peak_lr"]] if "peak_lr" in wanted else own
-    return _lowest(_arms(at_lr, question), thresholds)
+    return _lowest(_arms(_at_headline(cells, question), question), thresholds)
 
 
 def _own(cells: pd.DataFrame, question: Question) -> pd.DataFrame:
@@ -71,6 +66,12 @@ def _own(cells: pd.DataFrame, question: Question) -> pd.DataFrame:
     for key, column in (("stage1_weight_decay", "Stage1WD"), ("hidden_size", "HiddenSize")):
         own = own[own[column] == question.headline[key]] if key in question.headline else own
     return own
+
+
+def _at_headline(cells: pd.DataFrame, question: Question) -> pd.DataFrame:
+    """Those of `_own` at the headline's learning rate."""
+    own, wanted = _own(cells, question), question.headline
+    return own[own["PeakLR"] == wanted["peak_lr"]] if "peak_lr" in wanted else own
 
 
 def _arms(cells: pd.DataFrame, question: Question) -> pd.DataFrame:
@@ -116,10 +117,9 @@ def _best(
     return topic, " or ".join(map(_say, chosen[column].unique())), f"ValLoss {losses}", sure
 
 
-def _size(
-    cells: pd.DataFrame, wanted: Mapping, question: Question, limits: Thresholds
-) -> list[tuple]:
+def _size(cells: pd.DataFrame, question: Question, limits: Thresholds) -> list[tuple]:
     """Whether a larger model avoids collapse in the arm recommended, for each optimizer."""
+    wanted, at_lr = question.headline, _at_headline(cells, question)
     found = scaling(cells)
     found = found[(found["Weights"] == TERNARY) & (found[VARIANT] == BASE)]
     if "peak_lr" in wanted:
@@ -128,11 +128,14 @@ def _size(
         found = found[found["Stage1WD"] == wanted["stage1_weight_decay"]]
     if found.empty:
         return [("size", "not varied here", "", "")]
-    arms = best(cells, question, limits)
-    treated = len(arms) and question.arm_name("control") not in set(arms["Name"])
-    arm = "treatment" if treated else "control"
     lines = []
-    for row in found[found["Part"] == arm].to_dict("records"):
+    for row in found.to_dict("records"):
+        own = at_lr[at_lr["Optimizer"] == row["Optimizer"]]
+        names = set(_lowest(_arms(own, question), limits)["Name"])
+        treated = names and question.arm_name("control") not in names
+        arm = "treatment" if treated else "control"
+        if row["Part"] != arm:
+            continue
         same = (cells["Optimizer"] == row["Optimizer"]) & (cells["Weights"] == row["Weights"])
         sure = min(cells.loc[same, "Confidence"], key=RANKS.index)
         advice = {

@@ -83,6 +83,12 @@ def verdict(*cells, question=QUESTION, limits=LIMITS) -> pd.DataFrame:
     return judge(pd.concat(cells), limits, question)
 
 
+def broken(rows: pd.DataFrame, decay: float) -> pd.DataFrame:
+    """Rows in which every run of an arm diverged at its last evaluation."""
+    last = (rows["Stage2WD"] == decay) & (rows["Step"] == 600)
+    return rows.assign(ValLoss=rows["ValLoss"].mask(last, np.nan))
+
+
 FIVE_LOW, FIVE_HIGH = [8, 9, 7, 8, 9], [88, 92, 80, 95, 89]
 OUTCOMES = {
     "harmful": cell(80, [90, 88, 95, 91, 92], [30, 35, 28, 33, 31]),
@@ -93,6 +99,13 @@ OUTCOMES = {
     "helps": cell(8, FIVE_LOW, [20, 25, 19, 22, 24]),
     "inconclusive": cell(8, [8, 20, 9, 30, 12], [12, 9, 25, 11, 30]),
     "no verdict": cell(8, [8, 9], [88, 92]),
+    "diverges": broken(cell(8, FIVE_LOW, FIVE_HIGH), 0.0),
+    "control diverges": broken(cell(8, FIVE_LOW, FIVE_HIGH), 0.05),
+    "stays collapsed": cell(8, FIVE_LOW, [8, 3, 9, 5, 2]),
+    "temporary recovery": cell(8, FIVE_LOW, [[8, 8, 8, 8, end, 40, 4] for end in FIVE_HIGH]),
+    "trade-off": cell(8, FIVE_LOW, FIVE_HIGH, treatment_loss=4.5),
+    "lower loss": cell(80, [90, 91, 92, 90, 93], [91, 90, 92, 93, 90], treatment_loss=3.5),
+    "higher loss": cell(80, [90, 91, 92, 90, 93], [91, 90, 92, 93, 90], treatment_loss=4.5),
 }
 
 
@@ -103,5 +116,5 @@ def twin(rows, **columns) -> pd.DataFrame:
 TWINS = {
     "no": twin(OUTCOMES["fixed"]),
     "yes": twin(cell(80, FIVE_HIGH, FIVE_HIGH)),
-    "undecided": twin(cell(8, FIVE_LOW, [60, 200, 90, 50, 300])),
+    "undecided": twin(cell(8, FIVE_LOW, [20, 90, 12, 25, 150])),
 }
