@@ -177,7 +177,9 @@ def _controls(runs: pd.DataFrame) -> str:
     lines = []
     for (size, optimizer, weights, variant, decay), group in runs.groupby(by):
         odd = "" if variant == BASE else variant
-        lines.append([str(size), optimizer, weights, odd, f"{decay:g}", _checked(group["State"])])
+        states = list(group["State"])
+        said = _checked(states) + f" ({tally(states)})" * ("diverged" in states)
+        lines.append([str(size), optimizer, weights, odd, f"{decay:g}", said])
     return table(["hidden", "optimizer", "weights", "variant", "WD", "outcome"], lines)
 
 
