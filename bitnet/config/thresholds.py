@@ -16,7 +16,7 @@ class Thresholds:
     copy_share: float = 0.5
     """Share of predictions equal to their input token, above which a run may be untrained."""
     final_evaluations: int = 3
-    """Number of last evaluations that are averaged into the value 'at the end'."""
+    """Number of last evaluations of a stage that are averaged into the value 'at the end'."""
     blind_collapsed_share: float = 0.1
     """On blind corpora: PDR as a share of the trigram's under which a run is collapsed."""
     blind_diverse_share: float = 0.5
