@@ -13,7 +13,7 @@ from bitnet.config.thresholds import Thresholds
 from bitnet.verdict.cells import TERNARY
 from bitnet.verdict.outcomes import chosen
 from bitnet.verdict.recommendation import best
-from bitnet.verdict.rule import POINT, majority
+from bitnet.verdict.rule import NO_CLAIM, POINT, majority
 
 OPTIMIZERS = {
     "adam": "Adam with coupled L2",
@@ -145,7 +145,8 @@ def _twin(cells: pd.DataFrame, row: Mapping, question: Question) -> str:
         return f"No full-precision twin ({TWIN}) beside it: ternary's part in this is open."
     answers = [ANSWERS.get(row[name], row[name]) for name in ("CollapseTernary", "EffectTernary")]
     twin = twins.iloc[0]
-    did = "did the same" if twin["Outcome"] == row["Outcome"] else result(twin, question)
+    same = twin["Outcome"] == row["Outcome"] not in NO_CLAIM
+    did = "did the same" if same else result(twin, question)
     return (
         f"In the full-precision twin ({TWIN}) the same change {did}. "
         f"Is getting stuck due to ternary weights: {answers[0]}. Is the effect: {answers[1]}."
@@ -155,6 +156,8 @@ def _twin(cells: pd.DataFrame, row: Mapping, question: Question) -> str:
 def _recommended(cells: pd.DataFrame, question: Question, thresholds: Thresholds) -> str:
     """The optimizer of the lowest loss at the headline's point, its arms, and what they did."""
     arms = best(cells, question, thresholds)
+    if (cells["Outcome"] == "no verdict").all():
+        return "Recommended: nothing yet; too few trainings can be compared."
     if arms.empty:
         return "Recommended: nothing that was tried; in no setting did most trainings end well."
     names = "; ".join(

@@ -105,7 +105,7 @@ def _best(
         return topic, "not varied here", "", ""
     arms = _arms(cells, question)
     if arms.empty:
-        return topic, "none of those tried", "no arm that most seeds survive", ""
+        return topic, "none of those tried", "no arm with a verdict that most seeds survive", ""
     chosen = _lowest(arms, limits)
     each = arms.drop_duplicates(column)  # the lowest loss of every value
     beside = [""] * len(each) if column == "Value" else [f" ({name})" for name in each["Name"]]

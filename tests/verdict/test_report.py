@@ -94,7 +94,11 @@ def test_three_lines_say_twin_recommendation_and_how_sure():
 def test_lines_without_a_twin_a_survivor_or_a_claim():
     twins, advice, sure = lines(OUTCOMES["no verdict"])
     assert twins.startswith("No full-precision twin (the same model without ternary weights)")
-    assert advice.startswith("Recommended: nothing that was tried")
+    assert advice == "Recommended: nothing yet; too few trainings can be compared."
+    _, advice, _ = lines(OUTCOMES["stays collapsed"])
+    assert advice.startswith("Recommended: nothing that was tried; in no setting did most")
+    unjudged = lines(OUTCOMES["no verdict"], twin(OUTCOMES["no verdict"]))[0]
+    assert "the same change cannot be judged: too few trainings" in unjudged
     assert "How sure: nothing is claimed." in sure and sure.endswith("2; fewer than 5 are few.")
 
 
