@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from bitnet.model.products import onednn
+
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:
     """Of one call: this process's CPU time on a CPU (others do not count), else the GPU's."""
@@ -41,12 +43,27 @@ def summary(values: Sequence[float]) -> dict[str, float]:
     return {"median": median, "low": low, "high": high}
 
 
-def matmul_flops(device: torch.device, size: int = 1024) -> float:
-    """Floating-point operations a second of one square product: the ceiling of what is measured."""
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    times = [seconds(lambda: a @ b, device) for _ in range(20)]
-    return 2 * size**3 / statistics.median(times)
+def matmul_flops(device: torch.device, size: int = 1024) -> dict[str, float]:
+    """Operations a second of one square product, by type: the ceilings of what is measured."""
+    a, b = (torch.randn(size, size, device=device) for _ in range(2))
+    c, d = (x.bfloat16() for x in (a, b))
+    e, f = (x.to(torch.int8) for x in (a, b))
+    ways = {
+        "float32": lambda: a @ b,
+        "bfloat16": lambda: c @ d,
+        "int8": lambda: torch._int_mm(e, f),
+    }
+    if device.type == "cpu":
+        ways["float32 by oneDNN"] = lambda: _by_onednn(lambda: a @ b)
+    return {
+        name: 2 * size**3 / statistics.median([seconds(way, device) for _ in range(20)])
+        for name, way in ways.items()
+    }
+
+
+def _by_onednn(work: Callable) -> torch.Tensor:
+    with onednn():
+        return work()
 
 
 def peak_memory(work: Callable[[], object]) -> float:

@@ -31,12 +31,14 @@ from benchmarks.layers import Kind, kinds, replace
 from benchmarks.measure import machine, matmul_flops, peak_memory, ratios, seconds, summary
 from bitnet.config.recipe import ModelConfig, Recipe, TrainConfig
 from bitnet.config.speed import flops_per_token
+from bitnet.model.products import onednn
 from bitnet.model.transformer import Transformer
 from bitnet.training.precision import has_bfloat16
 from bitnet.training.step import Step
 
 TWIN, OURS = "twin", "bitnet"
 SHIPPED = "torch's"  # float32 by the library that torch takes by itself
+ONEDNN = "onednn"  # float32 by oneDNN, whatever pays
 BATCHES = {"short": [8], "full": [8, 32]}  # sequences of 128: 1,024 and 4,096 tokens
 
 
@@ -68,7 +70,9 @@ def make(
     step = Step(model.to(args.device), r.training, compiled, mixed=ours and precision == "mixed")
     if precision == "mixed" and not ours:
         step.products = partial(torch.autocast, args.device.type, dtype=torch.bfloat16)
-    if precision == SHIPPED or not ours:
+    if precision == ONEDNN:
+        step.float32 = lambda multiply_adds: onednn()
+    elif precision == SHIPPED or not ours:
         step.float32 = nullcontext
     ids = np.random.default_rng(0).integers(0, args.vocab, (batch, args.length + 1))
     rows = torch.from_numpy(ids).to(args.device)
@@ -152,8 +156,8 @@ def show(report: dict) -> str:
     lines.append("* computes something else: timed, but no rival")
     for name, mib in report["memory_mib"].items():
         lines.append(f"peak memory of a step, {name}: {mib:,.0f} MiB")
-    ceiling = report["matmul_flops"]
-    lines.append(f"ceiling (one 1,024-square product): {ceiling / 1e9:.1f} GFLOP/s")
+    for name, ceiling in report["matmul_flops"].items():
+        lines.append(f"ceiling (one 1,024-square product), {name}: {ceiling / 1e9:.0f} GFLOP/s")
     for name, error in report["correctness"].items():
         lines.append(f"{name}: {error:.1e}")
     return "\n".join([*lines, *(f"left out: {line}" for line in report["missing"])])
@@ -171,7 +175,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, help="sequences a step; default 8, full: 8 and 32")
     parser.add_argument("--rounds", type=int, help="of twin, layer, layer, twin; default 7 or 11")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--precision", nargs="+", default=None, help="float32, mixed or both")
+    parser.add_argument("--precision", nargs="+", default=None, help="float32, mixed, onednn")
     parser.add_argument("--untied", action="store_true", help="a head of its own")
     parser.add_argument("--ours", action="store_true", help="no layer of others")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))

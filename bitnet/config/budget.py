@@ -41,7 +41,7 @@ def announcement(recipes: Sequence[Recipe], gpus: str, at_once: int) -> str:
     gpus: names of the GPUs; empty: the CPU. at_once: jobs that run at the same time.
     """
     if not recipes:
-        return "nothing to train: judging what is there"
+        return "nothing to train"
     trunks = sum(recipe.training.stage2_weight_decay is None for recipe in recipes)
     branches = len(recipes) - trunks
     at_once = min(at_once, max(trunks, branches))  # a branch waits for its trunk

@@ -30,7 +30,8 @@ class RunRecord:
     peak_memory_mib: int = 0
     processes: int = 1
     trained_on: Sequence[Mapping[str, Any]] = field(default_factory=list)
-    """Device, processes and `compiled` of each piece of the training, with its first step."""
+    """Device, processes, `compiled` and precision of each piece of the training, with its first
+    step."""
     training_tokens: int = 0
     """Tokens that there are to train on."""
     best_possible_loss: float | None = None

@@ -96,6 +96,7 @@ def joined(tensors: Sequence[torch.Tensor], dim: int) -> torch.Tensor:
 def plain_linear(x: torch.Tensor, *weights: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Products of `x` (..., in) with each weight (out, in), unquantised: one (..., out) each."""
     types = mixed_types(x, weights)
+    # Autocast converts by itself, and keeps what it has converted of a weight.
     if types and not torch.is_autocast_enabled(x.device.type):
         return _Mixed.apply(types, x, *weights)
     return tuple(F.linear(x, weight) for weight in weights)
@@ -145,7 +146,7 @@ def fastest_float32(multiply_adds: int) -> Iterator[None]:
 
     multiply_adds: of a typical product; small ones do not pay for oneDNN's longer call.
     """
-    with _onednn() if multiply_adds >= ONEDNN_FROM and onednn_is_faster() else nullcontext():
+    with onednn() if multiply_adds >= ONEDNN_FROM and onednn_is_faster() else nullcontext():
         yield
 
 
@@ -164,14 +165,15 @@ def rounding_by_onednn() -> float:
     """Relative error of a float32 product by oneDNN."""
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randn(256, 256, generator=generator) for _ in range(2))
-    with _onednn():
+    with onednn():
         product = a @ b
     exact = a.double() @ b.double()
     return (torch.linalg.norm(product - exact) / torch.linalg.norm(exact)).item()
 
 
 @contextmanager
-def _onednn() -> Iterator[None]:
+def onednn() -> Iterator[None]:
+    """Context in which a CPU's float32 products are oneDNN's, whatever their size."""
     setting = torch.backends.mkldnn.matmul
     before, setting.fp32_precision = setting.fp32_precision, "bf16"
     try:

@@ -1,9 +1,9 @@
 """Trial of the training step on a device: a small model there, eager and captured, and on the CPU.
 
 Bits are compared under deterministic algorithms, where an eager step, a captured one and a training
-that was interrupted must agree exactly. The CPU computes in float32 and a GPU in bfloat16, so these
-agree within LOSS and NORM: the same model in bfloat16 on a CPU differs by 0.001, in its losses and
-in the norms of the first step's gradients.
+that was interrupted must agree exactly. The precision is what `auto` is there: float32 on the CPU,
+and mixed on a GPU that computes bfloat16. So these two agree within LOSS and NORM: the same model
+in bfloat16 on a CPU differs by 0.001, in its losses and in the norms of the first step's gradients.
 """
 
 import time
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from bitnet.config.recipe import WEIGHTS, ModelConfig, Recipe, TrainConfig
+from bitnet.training.precision import resolved
 from bitnet.training.trainer import Trainer
 
 LOSS, NORM = 0.01, 0.01  # largest relative differences from the CPU
@@ -104,7 +105,7 @@ def _deterministic() -> Iterator[None]:
 
 def begin(recipe: Recipe, device: torch.device, captured: bool) -> Trainer:
     """A training at its first step, whose steps are captured or not."""
-    trainer = Trainer(recipe, device)
+    trainer = Trainer(recipe, device, mixed=resolved("auto", device) == "mixed")
     if captured:
         trainer.advance.capture()
     else:

@@ -60,7 +60,7 @@ def keep_memory() -> None:
     """Let this process keep the memory it frees, where its C library is glibc.
 
     Each step asks for the arrays again that the step before freed. Given back to the system they
-    come back page by page, a quarter of the step of a model with a large vocabulary.
+    come back page by page, which takes long where the vocabulary is large.
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt  # constants of malloc.h

@@ -24,8 +24,8 @@ def head_loss(
 
     hidden (N, C), weight (V, C), targets (N,) int64; `label_smoothing` means what it means in
     F.cross_entropy; `at_once` is the number of logits held at a time. Returns a scalar of the
-    weight's dtype, in which the softmax is computed too; under autocast the products run in its
-    dtype.
+    weight's dtype, in which the softmax is computed too; mixed products (`mixed_types`) have
+    bfloat16 factors.
     """
     return _HeadLoss.apply(hidden, weight, targets, label_smoothing, at_once)
 

@@ -30,6 +30,7 @@ RESULTS = {
     "no verdict": "cannot be judged: too few trainings can be compared",
     "stays collapsed": "did not help: models stayed stuck on a few words either way",
     "temporary recovery": "let models recover only for a while; they got stuck again",
+    "temporary either way": "changed little: models recovered only for a while either way",
     "harmful": "made predictions less varied than {control} did",
     "fixed": "let models stuck on a few words recover; otherwise most did not",
     "recovers either way": "was not needed: models stuck on a few words recovered anyway",
@@ -98,6 +99,8 @@ def result(row: Mapping, question: Question) -> str:
         return BROKE
     if said == "helps" and majority(before) != "collapsed":
         said = "helps the healthy"
+    if said == "temporary recovery" and majority(row["ControlStates"]) == "temporary":
+        said = "temporary either way"
     if said == "trade-off" and question.metric.sign * row[f"Delta{row['Primary']}"] < 0:
         said = "trade-off, less varied"
     return texts[said]

@@ -1,5 +1,7 @@
 """The trial of a device: what it says of a sound one, and that it sees each fault."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 
@@ -30,6 +32,23 @@ def test_a_sound_device_passes(weights):
     assert found.milliseconds.keys() == {"cpu", "eager", "captured"}
     assert all(0 < ms < 10_000 for ms in found.milliseconds.values())
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_device_is_tried_in_the_precision_that_trainings_have_there(monkeypatch):
+    monkeypatch.setattr(device_trial, "resolved", lambda stated, device: "mixed")
+    monkeypatch.setattr(products, "MIXED_FROM", 0)
+    begin, begun = device_trial.begin, []
+
+    def beside_a_cpu_in_float32(*args):
+        trainer = begin(*args)
+        if not begun:
+            trainer.advance.products = nullcontext
+        begun.append(trainer)
+        return trainer
+
+    monkeypatch.setattr(device_trial, "begin", beside_a_cpu_in_float32)
+    found = trial("ternary", CPU)
+    assert found.agrees and found.loss > 0 and found.norm > 1e-5
 
 
 @pytest.mark.parametrize("factor", [2.0, float("nan")])

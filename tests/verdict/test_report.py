@@ -10,6 +10,8 @@ from bitnet.verdict.headline import OPTIMIZERS, below, headline, result
 from bitnet.verdict.outcomes import MEANINGS, named
 from bitnet.verdict.report import FOLD, markdown
 from tests.helpers.tables import (
+    FIVE_HIGH,
+    FIVE_LOW,
     LIMITS,
     LOSS,
     OUTCOMES,
@@ -173,3 +175,11 @@ def test_a_twin_is_called_so_beside_ternary_cells_alone():
     alone = markdown(verdict(TWINS["no"]), QUESTION, LIMITS, "x")
     assert "| 256 adam full_precision |" in alone and "Twin:" not in alone
     assert result(verdict(TWINS["no"]).iloc[0], QUESTION).startswith("let models stuck")
+
+
+def test_a_recovery_that_neither_arm_keeps_is_not_the_treatments():
+    brief = [[8, 8, 8, 8, end, 40, 4] for end in FIVE_HIGH]
+    text = headline(verdict(cell(8, brief, brief)), QUESTION)
+    assert text.endswith("changed little: models recovered only for a while either way.")
+    text = headline(verdict(cell(8, FIVE_LOW, brief)), QUESTION)
+    assert text.endswith("let models recover only for a while; they got stuck again.")

@@ -97,6 +97,17 @@ def test_another_device_or_version_is_mentioned_not_refused(grid):
     assert f"device is H100 in {odd} and cpu in" in device and "2.11.0" in torch
 
 
+def test_another_precision_is_mentioned_also_where_it_changed_within_a_training(grid):
+    float32, mixed = ({"step": step, "precision": p} for step, p in ((0, "float32"), (9, "mixed")))
+    for name in grid:
+        grid[name] = dataclasses.replace(grid[name], trained_on=[float32, {**float32, "step": 5}])
+    assert unlike(grid) == []
+    odd = sorted(grid)[0]
+    grid[odd] = dataclasses.replace(grid[odd], trained_on=[float32, mixed])
+    [line] = unlike(grid)
+    assert f"precision is float32, then mixed in {odd} and float32 in" in line
+
+
 def test_rows_of_other_code_than_the_code_at_hand_are_announced():
     here = {part: {"code": code_of(part, None)} for part in ("train", "evaluate")}
     assert warnings({"h64_wd0": RunRecord(**{**record(), "lineage": here})}) == []

@@ -20,6 +20,7 @@ from packaging.specifiers import SpecifierSet
 
 from bitnet.training.precision import BF16_FROM
 from bitnet.training.step import can_compile
+from workflow.helpers import cuda
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 GIB = 2**30
@@ -87,12 +88,8 @@ def gpus() -> Iterator[Check]:
     tool = shutil.which("nvidia-smi")
     if not torch.cuda.is_available():
         unseen = "nvidia-smi is on PATH, but torch sees no CUDA device"
-        remedy = (
-            f"torch {torch.__version__} is built for CUDA {torch.version.cuda}: install the build "
-            "for this driver (pytorch.org), or update the driver"
-        )
         found = unseen if tool else "none; trainings run on the CPU"
-        yield checked("GPU", not tool, found, remedy)
+        yield checked("GPU", not tool, found, cuda.refusal())
         return
     driver = _first_line("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
     for i in range(torch.cuda.device_count()):

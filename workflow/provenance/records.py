@@ -6,6 +6,7 @@ the way (`data`, `environment`, ...). Results are compared, recognised and refus
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +66,20 @@ def disagreements(records: Mapping[str, RunRecord]) -> list[str]:
 
 
 def unlike(records: Mapping[str, RunRecord]) -> list[str]:
-    """Differences of device and versions, which a verdict mentions."""
+    """Differences of device, versions and precision, which a verdict mentions."""
     found = {
-        name: {key: record.environment.get(key) for key in NOTED}
+        name: {
+            **{key: record.environment.get(key) for key in NOTED},
+            "precision": _in_turn(record.trained_on, "precision"),
+        }
         for name, record in records.items()
     }
     return _split(found)
+
+
+def _in_turn(pieces: Sequence[Mapping[str, Any]], key: str) -> str:
+    """Values of a key over the pieces of a training, each change once: "mixed, then float32"."""
+    return ", then ".join(str(value) for value, _ in groupby(p.get(key) for p in pieces))
 
 
 def _shared(record: RunRecord) -> dict[str, Any]:
