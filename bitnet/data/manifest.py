@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bitnet.common.errors import refuse
 from bitnet.common.files import checksum
-from bitnet.data import probe
+from bitnet.data import overlap, probe
 from bitnet.data.dataloader import open_shard
 from bitnet.data.tokenizer import Tokenizer
 
@@ -13,6 +13,7 @@ def make_manifest(folder: str | Path, shards: dict, tokenizer: Tokenizer, length
     """The description of the shards plus `probe` (windows of `length` tokens) and `sha256`.
 
     `sha256` is the identity of the data: it changes with any token, the tokenizer and the probe.
+    `seen_in_training` is how much of the probe stands in the training text (`overlap`).
     ValueError in one line where a split is too small or a shard is damaged.
     """
     train = open_shard(folder, shards["train"], tokenizer.vocab_size)
@@ -23,4 +24,5 @@ def make_manifest(folder: str | Path, shards: dict, tokenizer: Tokenizer, length
     _, targets = probe.inputs_and_targets(validation, placed)
     size = int(tokenizer.piece_bytes()[targets].sum())
     identity = {**shards, "probe": {**placed, "bytes": size}}
-    return {**identity, "sha256": checksum(identity)}
+    seen = overlap.seen_windows(train, probe.windows(validation, placed))
+    return {**identity, "sha256": checksum(identity), "seen_in_training": seen}

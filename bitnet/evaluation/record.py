@@ -34,6 +34,8 @@ class RunRecord:
     step."""
     training_tokens: int = 0
     """Tokens that there are to train on."""
+    seen_in_training: Mapping[str, int] = field(default_factory=dict)
+    """Of the probe's windows `of`, how many have `run` tokens in a row of the training text."""
     best_possible_loss: float | None = None
     """The least loss that any model can reach on the text, nats a token; None where unknown."""
     evaluated: Mapping[str, str] = field(default_factory=dict)

@@ -95,7 +95,8 @@ def result(row: Mapping, question: Question) -> str:
     texts = chosen(question, RESULTS, RESULTS_APART, RESULTS_OF_METRIC)
     said = row["Outcome"]
     before = row["TrunkStates" if question.shares_trunk else "ControlStates"]
-    if said == "no verdict" and "diverged" in (majority(before), majority(row["ControlStates"])):
+    tallies = (before, row["ControlStates"], row["TreatmentStates"])
+    if said == "no verdict" and "diverged" in map(majority, tallies):
         return BROKE
     if said == "helps" and majority(before) != "collapsed":
         said = "helps the healthy"

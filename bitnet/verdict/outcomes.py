@@ -11,9 +11,9 @@ PREVENTS = {
 }
 
 MEANINGS = {
-    "diverges": "most runs with {t} diverged, few with {c}",
-    "control diverges": "most runs with {c} diverged, few with {t}",
-    "no verdict": "too few seeds that can be compared",
+    "diverges": "most runs with {t} diverged, few with {c}, beyond chance (Fisher's exact test)",
+    "control diverges": "the reverse",
+    "no verdict": "too few seeds that can be compared, or most runs of an arm diverged",
     "stays collapsed": "trunks and both arms collapsed in most seeds",
     "temporary recovery": "most runs with {t} were diverse for a while and collapsed at the last",
     "harmful": "{t} less diverse than {c}, by more than the equivalence ratio, loss not better",

@@ -20,7 +20,7 @@ from bitnet.evaluation.states import share, tally
 from bitnet.verdict.cells import CELL, EFFECTS, Cell, armed, checked, effects, make_cell, sound
 from bitnet.verdict.outcomes import named
 from bitnet.verdict.rule1 import outcome_by_rule_1
-from bitnet.verdict.statistics import Effect, corrected, effect
+from bitnet.verdict.statistics import TIE, Effect, corrected, effect, more_often
 from bitnet.verdict.ternary import collapse_is_ternary, effect_is_ternary
 
 POINT = ["HiddenSize", "PeakLR", "Stage1WD", VARIANT]
@@ -65,17 +65,20 @@ def outcome(cell: Cell, row: Mapping, thresholds: Thresholds) -> str:
         return share(states, name) > 0.5
 
     control, treatment = cell.control["State"], cell.treatment["State"]
+    alpha = 1 - thresholds.confidence
     crashed, control_crashed = most(treatment, "diverged"), most(control, "diverged")
     if crashed != control_crashed and len(control) and len(treatment):
-        return "diverges" if crashed else "control diverges"
-    if row["Seeds"] < thresholds.no_verdict_under:
+        broken = [[state == "diverged" for state in arm] for arm in (treatment, control)]
+        if more_often(*broken[:: 1 if crashed else -1]) <= alpha + TIE:
+            return "diverges" if crashed else "control diverges"
+    if row["Seeds"] < thresholds.no_verdict_under or crashed or control_crashed:
         return "no verdict"
     was_collapsed = most(cell.before, "collapsed")
     if was_collapsed and most(control, "collapsed") and most(treatment, "collapsed"):
         return "stays collapsed"
     if most(treatment, "temporary"):
         return "temporary recovery"
-    alpha, worth = 1 - thresholds.confidence, cell.metric.bound(thresholds)
+    worth = cell.metric.bound(thresholds)
     gain, significant = cell.metric.sign * row[f"Delta{cell.primary}"], row["HolmP"] < alpha
     more, less = significant and gain > worth, significant and gain < -worth
     better, worse = _loss(cell, row, thresholds)
@@ -114,14 +117,12 @@ def confidence(cell: Cell, row: Mapping, said: str, thresholds: Thresholds) -> s
 
     The three: enough seeds; one state for all runs of each arm (and for all shared trunks); an
     interval wholly inside or wholly outside the equivalence margin, which outcomes `BY_STATES` do
-    not need. Low under `no_verdict_under` seeds. Empty where the outcome, `said`, claims nothing.
+    not need. Empty where the outcome, `said`, claims nothing.
     """
     if said in NO_CLAIM:
         return ""
     arms = [list(cell.control["State"]), list(cell.treatment["State"])]
     seeds = min(map(len, arms)) if said.endswith("diverges") else row["Seeds"]
-    if seeds < thresholds.no_verdict_under:
-        return "Low"
     parts = [*arms, cell.trunk] if cell.question.shares_trunk else arms
     worth = cell.metric.bound(thresholds)
     low, high = (row[f"Delta{cell.primary}{end}"] for end in ("Low", "High"))

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
-from scipy.stats import ttest_1samp
+from scipy.stats import fisher_exact, ttest_1samp
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import DescrStatsW
 
@@ -50,6 +50,12 @@ def effect(deltas: Sequence[float], bound: float, confidence: float) -> Effect:
     tost = DescrStatsW(values).ttost_mean(-bound, bound)[0]
     detectable = _detectable(n, 1 - confidence) * values.std(ddof=1)
     return Effect(n, mean, *map(float, (low, high, test.pvalue, tost, detectable)))
+
+
+def more_often(one: Sequence[bool], other: Sequence[bool]) -> float:
+    """p of Fisher's exact test, one-sided, that something is true more often of `one`."""
+    table = [[sum(found), len(found) - sum(found)] for found in (one, other)]
+    return float(fisher_exact(table, "greater").pvalue)
 
 
 @cache

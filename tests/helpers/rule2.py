@@ -138,13 +138,22 @@ def answers(key, cells, tests, p):
     return outcome(cell, tests.get(key), p.get(key)), collapse, effect
 
 
+def by_chance(x, y, n, m):
+    """Probability of at least x of n in one arm, where x + y of n + m are spread over both."""
+    ways = [math.comb(n, k) * math.comb(m, x + y - k) for k in range(min(n, x + y) + 1)]
+    return sum(ways[x:]) / sum(ways)
+
+
 def outcome(cell, tested, p):
     trunk, control, treated = (cell[part] for part in ("trunk", "control", "treatment"))
-    if most(treated, "diverged") and not most(control, "diverged"):
+    broken = [arm.count("diverged") for arm in (treated, control)]
+    sizes = [len(treated), len(control)]
+    most_broken = [2 * x > n for x, n in zip(broken, sizes, strict=True)]
+    if most_broken == [True, False] and by_chance(*broken, *sizes) <= 0.05 + 1e-9:
         return "diverges"
-    if most(control, "diverged") and not most(treated, "diverged"):
+    if most_broken == [False, True] and by_chance(*broken[::-1], *sizes[::-1]) <= 0.05 + 1e-9:
         return "control diverges"
-    if len(cell["deltas"]) < 3:
+    if len(cell["deltas"]) < 3 or any(most_broken):
         return "no verdict"
     was = most(trunk, "collapsed")
     if was and most(control, "collapsed") and most(treated, "collapsed"):

@@ -181,6 +181,8 @@ def test_divergence_of_every_run_is_said_and_crashes_nothing(seeds, where):
         rows = broken(rows, decay)
     cells = verdict(rows)
     said = {"treatment": "diverges", "control": "control diverges"}.get(where, "no verdict")
+    if seeds < 3:  # 2 against 0 of 2 come about by chance in one of six
+        said = "no verdict"
     assert cells["Outcome"].tolist() == [said]
     text = markdown(cells, QUESTION, LIMITS, "Weight decay")
     assert "nan" not in text.lower() and "None" not in text

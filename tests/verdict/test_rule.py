@@ -212,7 +212,7 @@ CELLS = verdict(ROWS)
         (cell(8, [8, 9, 7], [88, 92, 30]), "Low"),
         (OUTCOMES["stays collapsed"], "High"),
         (OUTCOMES["diverges"], "High"),  # states decide it, no interval
-        (broken(cell(8, [8], [90]), 0.0), "Low"),  # one seed
+        (broken(cell(8, [8], [90]), 0.0), ""),  # one seed
         (OUTCOMES["no verdict"], ""),  # no claim
         (OUTCOMES["inconclusive"], ""),
     ],

@@ -116,6 +116,19 @@ def test_rows_of_other_code_than_the_code_at_hand_are_announced():
     assert "evaluate is" in second
 
 
+def test_a_probe_that_stands_in_the_training_text_is_announced_and_always_counted():
+    here = {part: {"code": code_of(part, None)} for part in ("train", "evaluate")}
+
+    def run(windows: int) -> dict:
+        seen = {"run": 50, "windows": windows, "of": 64}
+        return {"h64_wd0": RunRecord(**{**record(), "lineage": here, "seen_in_training": seen})}
+
+    assert warnings(run(3)) == []  # 4.7 %
+    [line] = warnings(run(4))
+    assert line.startswith("4 of the probe's 64 windows (6.2%) contain 50 tokens in a row that")
+    assert "3 of the probe's 64 windows (4.7%)" in verdict.made(run(3))
+
+
 def write(folder, name, found) -> str:
     table = folder / f"{name}.csv"
     table.write_text("Step,Loss\n0,1\n")

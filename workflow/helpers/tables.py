@@ -11,6 +11,7 @@ import pandas as pd
 
 from bitnet.common.errors import refuse
 from bitnet.config.question import Question
+from bitnet.data import overlap
 from bitnet.evaluation.metrics import CSV_TYPES
 from bitnet.evaluation.record import RunRecord
 from workflow.helpers.cli import code_of, flags
@@ -80,6 +81,8 @@ def warnings(records: Mapping[str, RunRecord]) -> list[str]:
     """What a reader of the verdict must know of how its rows were made, a line each."""
     lines = [f"Made under different conditions: {line}." for line in unlike(records)]
     first = next(iter(records.values()))
+    if (seen := first.seen_in_training) and overlap.share(seen) > overlap.WARN_ABOVE:
+        lines.append(f"{overlap.describe(seen)}: losses there measure memory too.")
     for part in ("train", "evaluate"):
         here, there = code_of(part, None), first.code(part)
         if here != there:

@@ -56,6 +56,7 @@ def main(argv: list[str] | None = None) -> None:
     write_text(args.output, table.to_csv(index=False, float_format="%.8g"))
     measured = {key: trained[key] for key in MEASURED}
     measured["training_tokens"] = manifest["train"]["tokens"]
+    measured["seen_in_training"] = manifest["seen_in_training"]
     if best := references.get("best_possible"):
         measured["best_possible_loss"] = best["loss"]
     output, here = Path(args.output), environment()

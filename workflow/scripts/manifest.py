@@ -7,6 +7,7 @@
 from pathlib import Path
 
 from bitnet.common.files import read_json, sha256, write_json
+from bitnet.data import overlap
 from bitnet.data.manifest import make_manifest
 from bitnet.data.tokenizer import open_tokenizer
 from workflow.helpers.cli import code_of, flags, log, parsed, run
@@ -26,6 +27,12 @@ def main(argv: list[str] | None = None) -> None:
         raise ValueError(f"{args.shards} was made with another tokenizer than {args.tokenizer}")
     manifest = make_manifest(Path(args.shards).parent, shards, tokenizer, args.sequence_length)
     log.info("probe: N = %d positions of %s", manifest["probe"]["positions"], manifest["sha256"])
+    seen = manifest["seen_in_training"]
+    if overlap.share(seen) > overlap.WARN_ABOVE:
+        log.warning(
+            "%s: losses there measure memory too; hold out other text, or leave repeats out",
+            overlap.describe(seen),
+        )
     write_json(args.output, manifest)
 
 

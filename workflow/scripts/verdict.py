@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from bitnet.common.files import write_text
 from bitnet.config.question import Question
 from bitnet.config.thresholds import Thresholds
+from bitnet.data.overlap import describe
 from bitnet.evaluation.record import RunRecord
 from bitnet.verdict.report import markdown
 from bitnet.verdict.rule import judge
@@ -44,13 +45,15 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def made(records: Mapping[str, RunRecord]) -> str:
-    """By what the rows were made, in one line."""
+    """From what and by what the rows were made, in one line."""
     first = next(iter(records.values()))
     code = ", ".join(f"{part} {first.code(part)}" for part in ("train", "evaluate"))
     where = {key: first.environment.get(key, "") for key in ("torch", "python", "device")}
+    seen = first.seen_in_training
+    overlaps = f" {describe(seen)}." if seen else ""
     return (
         f"Made from data {first.data[:12]} by code {code}; torch {where['torch']}, Python "
-        f"{where['python']}, {where['device']}."
+        f"{where['python']}, {where['device']}.{overlaps}"
     )
 
 

@@ -43,7 +43,7 @@ def test_names_are_unique_and_every_right_answer_is_one_that_can_be_given():
         (NOTHING, "both healthy at 380", 380, 380),
         (NOTHING, "both recover to 30", 30, 30),
         (NOTHING, "both end near 50", 50, 50),
-        (NOTHING, "45.6 and 54.8, equal loss", 46, 55),
+        (SOMETHING, "45.6 and 54.8, ratio 1.2", 46, 55),
         (SOMETHING, "fix, 4 and 100", 4, 100),
         (SOMETHING, "fix, 4 and 60", 4, 60),
         (SOMETHING, "less than a fix, 4 and 30", 4, 30),

@@ -13,11 +13,6 @@ from workflow.provenance.records import record_of, write_record
 from workflow.scripts import error_rates as script
 
 PAGE = ROOT / "docs" / "error_rates.md"
-KNOWN = {  # where two of three seeds are most of them, and where the arms differ by almost enough
-    "both to 30, 1 in 5 runs diverge",
-    "both to 30, 4 in 5 runs diverge",
-    "45.6 and 54.8, equal loss",
-}
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +34,8 @@ def test_the_numbers_are_those_of_todays_scenarios_with_3_5_and_10_seeds(publish
 
 def test_a_wrong_claim_is_made_in_at_most_5_percent_where_nothing_differs(published):
     null = published[published["Group"] == NOTHING]
-    over = null.groupby("Scenario")["Wrong"].max() > 0.05
-    assert set(over.index[over]) == KNOWN
-    assert over.size >= 15
+    assert null["Wrong"].max() <= 0.05
+    assert null["Scenario"].nunique() >= 15
 
 
 def shares(**columns) -> pd.DataFrame:
@@ -99,7 +93,7 @@ def call(results, folder, *more) -> list[str]:
 
 
 def test_the_script_writes_the_same_numbers_for_the_same_seed_only(results, tmp_path, monkeypatch):
-    chosen = [s for s in SCENARIOS if s.name in ("both end near 50", "45.6 and 54.8, equal loss")]
+    chosen = [s for s in SCENARIOS if s.name in ("both end near 50", "45.6 and 54.8, ratio 1.2")]
     monkeypatch.setattr(script, "SCENARIOS", chosen)
     page = tmp_path / "page.md"
     page.write_text(f"# Title\n{script.BEGIN}\nold\n{script.END}\nmore\n")
