@@ -11,9 +11,20 @@ from dataclasses import dataclass
 
 from bitnet.common.errors import refuse
 
-# Adam with coupled (L2) or decoupled weight decay, of all parameters or of the layers' matrices
-# only; the last one decays by WD itself, not by LR x WD.
-OPTIMIZERS = ("adam", "adamw", "adam-matrices", "adamw-all", "adamw-unscaled")
+# Adam with coupled (L2) or decoupled weight decay, and which parameters it acts on; the last one
+# decays by WD itself, not by LR x WD (bitnet.training.optim).
+OPTIMIZERS = (
+    "adam",
+    "adamw",
+    "adam-matrices",
+    "adam-embedding",
+    "adam-gains",
+    "adam-matrices-embedding",
+    "adam-matrices-gains",
+    "adam-embedding-gains",
+    "adamw-all",
+    "adamw-unscaled",
+)
 WEIGHTS = ("ternary", "full_precision")
 ACTIVATIONS = ("swiglu", "relu2")
 PRECISIONS = ("float32", "mixed", "auto")  # see `bitnet.training.precision`

@@ -26,7 +26,14 @@ from bitnet.figures.style import DASHES, NOTE, REFERENCE, Page, arm_colours, few
 
 PAGE = Page(panel=(1.3, 0.8), gap=(0.2, 0.16), left=2.05, bottom=0.6)
 LABEL_LEFT = -0.34  # of a panel's width: left of the widest numbers
-COUPLED = {"adam": ("embed", "linear"), "adam-matrices": ("linear",)}  # parts with coupled decay
+COUPLED = {  # parts whose gradient contains the decay
+    "adam": ("embed", "linear"),
+    "adam-matrices": ("linear",),
+    "adam-embedding": ("embed",),
+    "adam-matrices-embedding": ("embed", "linear"),
+    "adam-matrices-gains": ("linear",),
+    "adam-embedding-gains": ("embed",),
+}
 
 
 @dataclass(frozen=True)

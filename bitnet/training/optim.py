@@ -1,10 +1,11 @@
-"""Adam with coupled (L2) or decoupled weight decay, of all parameters or of matrices only.
+"""Adam with coupled (L2) or decoupled weight decay, of all parameters or of some.
 
 `adam` adds L2 to the gradient of every parameter, embeddings and norms too (coupled), as the
 original code did. `adamw` decays the matrices of the linear layers only, decoupled from the
 gradient (Loshchilov & Hutter 2019). These two differ in two ways at once, so `adam-matrices` and
-`adamw-all` complete the table. `adamw-unscaled` does not multiply the decay by the learning rate:
-a fault that no model survives, kept as a positive control.
+`adamw-all` complete the table, and the other coupled ones say which parameters L2 must reach.
+`adamw-unscaled` does not multiply the decay by the learning rate: a fault that no model survives,
+kept as a positive control.
 """
 
 from collections.abc import Mapping
@@ -24,16 +25,22 @@ class Decay:
     """How weight decay acts (`coupled` to the gradient, times the LR) and on which parameters."""
 
     coupled: bool
-    matrices_only: bool
+    reach: tuple[str, ...] = ("linear", "embed", "gain")
+    """The groups of `parameter_groups` that it acts on."""
     times_lr: bool = True
 
 
 DECAYS = {
-    "adam": Decay(coupled=True, matrices_only=False),
-    "adamw": Decay(coupled=False, matrices_only=True),
-    "adam-matrices": Decay(coupled=True, matrices_only=True),
-    "adamw-all": Decay(coupled=False, matrices_only=False),
-    "adamw-unscaled": Decay(coupled=False, matrices_only=False, times_lr=False),
+    "adam": Decay(coupled=True),
+    "adamw": Decay(coupled=False, reach=("linear",)),
+    "adam-matrices": Decay(coupled=True, reach=("linear",)),
+    "adam-embedding": Decay(coupled=True, reach=("embed",)),
+    "adam-gains": Decay(coupled=True, reach=("gain",)),
+    "adam-matrices-embedding": Decay(coupled=True, reach=("linear", "embed")),
+    "adam-matrices-gains": Decay(coupled=True, reach=("linear", "gain")),
+    "adam-embedding-gains": Decay(coupled=True, reach=("embed", "gain")),
+    "adamw-all": Decay(coupled=False),
+    "adamw-unscaled": Decay(coupled=False, times_lr=False),
 }
 
 
@@ -47,10 +54,10 @@ class Adam:
 
     def __init__(self, model: nn.Module, config: TrainConfig):
         decay = DECAYS[config.optimizer]
-        found = parameter_groups(model)
         names = {parameter: name for name, parameter in model.named_parameters()}
-        rest = found["embed"] + found["gain"]
-        self.groups = [(found["linear"], True), (rest, not decay.matrices_only)]
+        self.groups = [
+            (held, group in decay.reach) for group, held in parameter_groups(model).items()
+        ]
         self.moments = {
             names[p]: {
                 "step": torch.zeros((), device=p.device),

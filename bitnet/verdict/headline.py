@@ -18,6 +18,11 @@ from bitnet.verdict.rule import NO_CLAIM, POINT, majority
 OPTIMIZERS = {
     "adam": "Adam with coupled L2",
     "adam-matrices": "Adam with matrix L2",
+    "adam-embedding": "Adam with embedding L2",
+    "adam-gains": "Adam with gain L2",
+    "adam-matrices-embedding": "Adam with matrix and embedding L2",
+    "adam-matrices-gains": "Adam with matrix and gain L2",
+    "adam-embedding-gains": "Adam with embedding and gain L2",
     "adamw": "AdamW",
     "adamw-all": "AdamW on everything",
     "adamw-unscaled": "AdamW with unscaled decay",

@@ -189,7 +189,7 @@ def test_parts_in_the_wrong_place_or_unknown_are_refused_with_what_is_allowed(na
         parse(name, DEFAULTS)
     message = str(caught.value)
     assert message.startswith(f"run {name!r}: {part!r} is not understood")
-    assert "in this order: h, wd, adam/adamw/adam-matrices/adamw-all" in message
+    assert "in this order: h, wd, adam/adamw/adam-matrices/adam-embedding/" in message
     rest = "lr, stage1wd, warmup, clip, smooth, switchlr, switchwd, ordered/shuffled, seed"
     assert message.endswith(f", ternary/fp, {rest}")
     assert "\n" not in message

@@ -180,13 +180,19 @@ def randoms(model, seed: int) -> dict[str, torch.Tensor]:
     return {n: 0.3 * torch.randn(p.shape, generator=g) for n, p in model.named_parameters()}
 
 
-# By optimizer: does L2 enter the gradient, are embeddings decayed, what is the decay multiplied by.
+MATRICES, TABLES, GAINS = "_proj.weight", ("embed_tokens.weight", "lm_head.weight"), "norm.weight"
+# By optimizer: does L2 enter the gradient, which names are decayed, what is the decay multiplied by.
 RULES = {
-    "adam": (True, True, 1),
-    "adam-matrices": (True, False, 1),
-    "adamw": (False, False, LR),
-    "adamw-all": (False, True, LR),
-    "adamw-unscaled": (False, True, 1),
+    "adam": (True, "", 1),
+    "adam-matrices": (True, MATRICES, 1),
+    "adam-embedding": (True, TABLES, 1),
+    "adam-gains": (True, GAINS, 1),
+    "adam-matrices-embedding": (True, (MATRICES, *TABLES), 1),
+    "adam-matrices-gains": (True, (MATRICES, GAINS), 1),
+    "adam-embedding-gains": (True, (*TABLES, GAINS), 1),
+    "adamw": (False, MATRICES, LR),
+    "adamw-all": (False, "", LR),
+    "adamw-unscaled": (False, "", 1),
 }
 
 
@@ -195,14 +201,14 @@ RULES = {
 def test_each_optimizer_is_its_papers_formula_with_its_own_decay(name, tie_embeddings):
     """Kingma & Ba 2015, algorithm 1; with L2 or with the decay of Loshchilov & Hutter 2019."""
     model, optimizer = model_and_optimizer(name, tie_embeddings=tie_embeddings)
-    coupled, everything, scale = RULES[name]
+    coupled, reached, scale = RULES[name]
     expected = values(model)
     m = v = {key: 0.0 for key in expected}
     for t in (1, 2, 3):
         gradients = randoms(model, t)
         actual = step_with(model, optimizer, gradients)
         for key, p in expected.items():
-            decay = WD * p if everything or key.endswith("_proj.weight") else 0.0 * p
+            decay = WD * p if key.endswith(reached) else 0.0 * p
             g = gradients[key].double().numpy() + (decay if coupled else 0.0)
             m = {**m, key: BETA1 * m[key] + (1 - BETA1) * g}
             v = {**v, key: BETA2 * v[key] + (1 - BETA2) * g**2}
