@@ -23,11 +23,13 @@ def markdown(
     title: str,
     conditions: Sequence[str] = (),
     picture: str = "",
+    further: str = "",
 ) -> str:
     """The whole verdict.
 
     cells: the table of `judge`. conditions: lines on how the rows were made, for the notes.
     picture: path of the figure that shows the answer, as seen from the verdict; empty for none.
+    further: sections put behind the fold, before the statistics.
     """
     blocks = [
         f"# {title}",
@@ -36,6 +38,7 @@ def markdown(
         f"![What was measured over the steps of training]({picture})" * bool(picture),
         overview(cells, question, thresholds),
         f"{FOLD}\n<summary>Statistics, recommendations, notes, legend</summary>",
+        further,
         details(cells, question, thresholds, conditions),
         "</details>",
     ]

@@ -181,7 +181,7 @@ def randoms(model, seed: int) -> dict[str, torch.Tensor]:
 
 
 MATRICES, TABLES, GAINS = "_proj.weight", ("embed_tokens.weight", "lm_head.weight"), "norm.weight"
-# By optimizer: does L2 enter the gradient, which names are decayed, what is the decay multiplied by.
+# By optimizer: does L2 enter the gradient, which names decay, what the decay is multiplied by.
 RULES = {
     "adam": (True, "", 1),
     "adam-matrices": (True, MATRICES, 1),

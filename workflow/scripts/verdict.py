@@ -16,6 +16,7 @@ from bitnet.config.question import Question
 from bitnet.config.thresholds import Thresholds
 from bitnet.data.overlap import describe
 from bitnet.evaluation.record import RunRecord
+from bitnet.verdict.doses import doses, section
 from bitnet.verdict.report import markdown
 from bitnet.verdict.rule import judge
 from workflow.helpers.cli import log, parsed, run
@@ -39,7 +40,9 @@ def main(argv: list[str] | None = None) -> None:
         print(f"warning: {note}", file=sys.stderr)
     write_text(args.csv, cells.to_csv(index=False, float_format="%.6g"))
     conditions = [*notes, made(records)]
-    text = markdown(cells, question, thresholds, args.title, conditions, args.picture)
+    found = doses(rows, thresholds, question)
+    further = section(found, question) if len(found) else ""
+    text = markdown(cells, question, thresholds, args.title, conditions, args.picture, further)
     write_text(args.markdown, text)
     seal(args, "verdict", picture=args.picture)
 
