@@ -116,7 +116,9 @@ def _model(recipe: Recipe) -> list[tuple[str, str, str]]:
 
 
 def _text(recipe: Recipe, corpus: Corpus, most: float | None) -> list[tuple[str, str, str]]:
-    needed, (size, why) = recipe.training.tokens, corpus.size(recipe.model.vocab_size)
+    c, (size, why) = recipe.training, corpus.size(recipe.model.vocab_size)
+    # In order no token is both the last target of a window and the first input of the next.
+    needed = c.tokens + (c.windows == "in_order") * c.steps * c.batch_size
     rows = []
     if whole := WHOLE_TOKENS.get(corpus.source["source"]):
         share = f"{needed / whole:.2%}"
@@ -127,7 +129,7 @@ def _text(recipe: Recipe, corpus: Corpus, most: float | None) -> list[tuple[str,
     if most is not None and passes > most:
         told = f"{passes:.2f} passes over {size:,.0f} tokens ({why})"
         raise refuse("expect.passes", most, f"at least {told}; or raise train_bytes of the corpus")
-    if recipe.training.windows == "epochs":
+    if c.windows != "random":
         seen = f"{min(1, passes):.0%} of the text is seen, none of it twice before all of it once"
     else:  # share of the text drawn at least once
         seen = f"windows drawn at random: {1 - math.exp(-passes):.0%} of the text is seen"

@@ -27,8 +27,9 @@ OPTIMIZERS = (
 )
 WEIGHTS = ("ternary", "full_precision")
 ACTIVATIONS = ("swiglu", "relu2")
+INITIALIZATIONS = ("llama", "pytorch")
 PRECISIONS = ("float32", "mixed", "auto")  # see `bitnet.training.precision`
-WINDOWS = ("epochs", "random")  # how a training draws its text (bitnet.data.dataloader.batch)
+WINDOWS = ("epochs", "random", "in_order")  # of the text; see `bitnet.data.dataloader.batch`
 MOST_EVALUATIONS = 10_000  # per run: each records some 50 KB
 
 
@@ -59,6 +60,12 @@ class ModelConfig:
     """Gate of the feed-forward: swiglu or relu2."""
     tie_embeddings: bool = True
     """Whether the output matrix is the embedding."""
+    linear_norms: bool = False
+    """Whether an RMSNorm with a gain stands before each quantiser too, besides the pre-norms."""
+    fused_qkv: bool = False
+    """Whether queries, keys and values come from one matrix, with one ternary scale."""
+    initialization: str = "llama"
+    """llama: normal, of standard deviation 0.02; pytorch: the defaults of torch.nn."""
     weights: str = "ternary"
     """ternary (BitLinear) or full_precision (its twin)."""
     rope_theta: float = 10_000.0
@@ -66,7 +73,8 @@ class ModelConfig:
 
     def __post_init__(self):
         _canonical_floats(self)
-        for key, allowed in (("activation", ACTIVATIONS), ("weights", WEIGHTS)):
+        named = {"activation": ACTIVATIONS, "initialization": INITIALIZATIONS, "weights": WEIGHTS}
+        for key, allowed in named.items():
             if getattr(self, key) not in allowed:
                 raise refuse(key, getattr(self, key), " or ".join(allowed))
         for key in ("vocab_size", "hidden_size", "num_layers"):
@@ -116,10 +124,11 @@ class ModelConfig:
         C, F = self.hidden_size, self.intermediate_size
         kv = self.num_kv_heads * self.head_dim
         matrices = 1 if self.tie_embeddings else 2
+        norms = 3 if self.linear_norms else 1
         return {
             "embedding": matrices * self.vocab_size * C,
-            "attention": self.num_layers * (2 * C * C + 2 * C * kv + C),
-            "feed_forward": self.num_layers * (3 * C * F + C),
+            "attention": self.num_layers * (2 * C * C + 2 * C * kv + C * norms),
+            "feed_forward": self.num_layers * (3 * C * F + C + (C + F) * self.linear_norms),
             "norm": C,
         }
 
@@ -158,8 +167,11 @@ class TrainConfig:
     """Largest gradient norm."""
     label_smoothing: float = 0.0
     """Share of the target's probability that is spread over the vocabulary."""
+    lr_lag: bool = False
+    """Whether a step takes the learning rate of the step before it, and the first one peak_lr."""
     windows: str = "epochs"
-    """epochs: every token once before any twice; random: windows drawn with replacement."""
+    """epochs: every token once before any twice; random: windows drawn with replacement;
+    in_order: the text from front to back, again and again."""
     shuffled: bool = False
     """Positive control: tokens are drawn independently, so that contexts carry no information."""
     evaluate_every: int = 1000

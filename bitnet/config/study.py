@@ -34,6 +34,7 @@ SHAPE = (  # keys that determine the number of parameters
     "num_kv_heads",
     "intermediate_ratio",
     "tie_embeddings",
+    "linear_norms",
 )
 LENGTH = ("steps", "batch_size", "sequence_length")  # what the number of tokens follows from
 CROSSED = ("hidden_size", "stage2_weight_decay", "weights")  # what variants take from the grid

@@ -84,7 +84,8 @@ def batch(
     """Windows (size, length + 1) int64 of one step (from 1), drawn by (seed, step).
 
     windows: "epochs" uses every token once before any twice; "random" draws each window from all
-    places, whatever was drawn before.
+    places, whatever was drawn before; "in_order" cuts the text from front to back into windows that
+    share no token, whatever the seed, and goes on at the beginning.
     shuffled: draw every token independently, which keeps the text's frequencies and not its order.
     ValueError in one line for a text shorter than one window.
     """
@@ -96,6 +97,8 @@ def batch(
         raise refuse("number of training tokens", len(tokens), allowed)
     if windows == "random":
         starts = rng.integers(0, len(tokens) - length, size=size)
+    elif windows == "in_order":
+        starts = np.arange((step - 1) * size, step * size) * (length + 1) % len(tokens)
     else:
         starts = window_starts(len(tokens), seed, (step - 1) * size, size, length)
     return _read(tokens, starts, length + 1)

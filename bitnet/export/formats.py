@@ -27,6 +27,9 @@ def check_format(model: ModelConfig, kind: str) -> None:
     """Check that a model can be exported in a format; ValueError in one line where it cannot."""
     if kind not in FORMATS:
         raise refuse("format", kind, ", ".join(FORMATS))
+    for key in ("linear_norms", "fused_qkv"):
+        if getattr(model, key):
+            raise refuse(key, True, f"false in a model to export: no format like {kind} has it")
     if kind in PACKED:
         if model.weights != "ternary":
             raise refuse(

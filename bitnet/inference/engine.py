@@ -31,21 +31,23 @@ class Cache:
 
 
 class FrozenLinear:
-    """Linear layers of one input as a single product, with ternary codes computed once.
+    """Linear layers of one input, and the norm before them, with ternary codes computed once.
+
+    All layers are one product. `sizes`: parts of its output, where they are not the layers'.
 
     On a CPU the codes are stored and multiplied as int8. The sums are then exact where training
     rounds, and a token reads a quarter of the memory.
     """
 
-    def __init__(self, *linears: nn.Linear):
-        self.ternary = isinstance(linears[0], BitLinear)
-        self.sizes = [linear.out_features for linear in linears]
+    def __init__(self, norm: nn.Module, *linears: nn.Linear, sizes: list[int] | None = None):
+        self.norm, self.ternary = norm, isinstance(linears[0], BitLinear)
+        self.sizes = sizes or [linear.out_features for linear in linears]
         weights = [linear.weight.detach() for linear in linears]
         if self.ternary:
             found = [ternary_codes(weight) for weight in weights]
             weights = [codes for codes, _ in found]
             # One scale per matrix, repeated for its outputs: the product is scaled, not the codes
-            scales = [scale.expand(n) for (_, scale), n in zip(found, self.sizes, strict=True)]
+            scales = [scale.expand(len(codes)) for codes, scale in found]
             self.scale = torch.cat(scales)
         self.weight = torch.cat(weights)  # (sum of outputs, in)
         self.as_int8 = self.ternary and self.weight.device.type == "cpu"
@@ -53,7 +55,8 @@ class FrozenLinear:
             self.weight = self.weight.to(torch.int8)
 
     def __call__(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Output (..., out) of each layer for x (..., in)."""
+        """Output (..., out) of each layer for x (..., in), or the parts of `sizes`."""
+        x = self.norm(x)
         if not self.ternary:
             return F.linear(x, self.weight).split(self.sizes, dim=-1)
         codes, scale = int8_codes(x)
@@ -72,9 +75,11 @@ class FrozenLayer:
         attention, mlp = layer.self_attn, layer.mlp
         self.heads = attention.num_heads, attention.num_kv_heads, attention.head_dim
         self.attention_norm, self.mlp_norm = layer.input_layernorm, layer.post_attention_layernorm
-        self.qkv = FrozenLinear(attention.q_proj, attention.k_proj, attention.v_proj)
-        self.output, self.down = FrozenLinear(attention.o_proj), FrozenLinear(mlp.down_proj)
-        self.gate_up, self.activation = FrozenLinear(mlp.gate_up_proj), mlp.activation
+        projections, sizes = attention.projections(), attention.sizes
+        self.qkv = FrozenLinear(attention.qkv_norm, *projections, sizes=sizes)
+        self.output = FrozenLinear(attention.o_norm, attention.o_proj)
+        self.gate_up = FrozenLinear(mlp.gate_up_norm, mlp.gate_up_proj)
+        self.down, self.activation = FrozenLinear(mlp.down_norm, mlp.down_proj), mlp.activation
 
     def __call__(
         self,

@@ -2,8 +2,8 @@
 
 Both autograd functions give the gradients of the textbook `x + (q(x) - x).detach()`, that is
 d/dx = g q(w) and d/dw = g^T q(x), without its extra passes over memory. Layers that read the same
-input quantise it once. The layer has no norm of its own (the transformer normalises before it)
-and no bias.
+input quantise it once. The layer has no norm of its own (the transformer normalises before it,
+with `linear_norms` twice) and no bias.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,7 +1,8 @@
 """A pre-norm LLaMA-like transformer whose linear layers are ternary or full precision.
 
 Causal grouped-query attention with rotary positions in the half-split layout of transformers;
-a gated feed-forward whose gate and up projection are one matrix (one ternary scale).
+a gated feed-forward whose gate and up projection are one matrix (one ternary scale). With
+`linear_norms`, `fused_qkv`, `initialization: pytorch` it is the original investigation's model.
 """
 
 import torch
@@ -35,26 +36,39 @@ def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tenso
     return x * cos.to(x.dtype) + torch.cat([-second, first], dim=-1) * sin.to(x.dtype)
 
 
+def linear_norm(c: ModelConfig, width: int) -> nn.Module:
+    """The RMSNorm (with a gain) before the quantiser of a linear layer's input; else nothing."""
+    return nn.RMSNorm(width, eps=c.norm_eps) if c.linear_norms else nn.Identity()
+
+
 class Attention(nn.Module):
     """Causal grouped-query attention: query heads share key / value heads.
 
     Source: Ainslie et al. 2023 (GQA).
     """
 
-    def __init__(self, hidden_size: int, num_heads: int, num_kv_heads: int, weights: str):
+    def __init__(self, c: ModelConfig):
         super().__init__()
-        self.num_heads, self.num_kv_heads = num_heads, num_kv_heads
-        self.head_dim = hidden_size // num_heads
-        kv_size = num_kv_heads * self.head_dim
-        self.q_proj = make_linear(hidden_size, hidden_size, weights)
-        self.k_proj = make_linear(hidden_size, kv_size, weights)
-        self.v_proj = make_linear(hidden_size, kv_size, weights)
-        self.o_proj = make_linear(hidden_size, hidden_size, weights)
+        self.num_heads, self.num_kv_heads, self.head_dim = c.num_heads, c.num_kv_heads, c.head_dim
+        kv_size = c.num_kv_heads * c.head_dim
+        self.sizes = [c.hidden_size, kv_size, kv_size]  # of queries, keys and values
+        self.qkv_norm = linear_norm(c, c.hidden_size)
+        self.fused = c.fused_qkv
+        if self.fused:
+            self.qkv_proj = make_linear(c.hidden_size, sum(self.sizes), c.weights)
+        else:
+            self.q_proj = make_linear(c.hidden_size, c.hidden_size, c.weights)
+            self.k_proj = make_linear(c.hidden_size, kv_size, c.weights)
+            self.v_proj = make_linear(c.hidden_size, kv_size, c.weights)
+        self.o_norm = linear_norm(c, c.hidden_size)
+        self.o_proj = make_linear(c.hidden_size, c.hidden_size, c.weights)
 
     def forward(self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
         """Output (B, T, C) for x (B, T, C) and rotary tables cos, sin (T, head_dim)."""
         B, T, C = x.shape
-        maps = side_by_side(x, self.q_proj, self.k_proj, self.v_proj)
+        maps = side_by_side(self.qkv_norm(x), *self.projections())
+        if self.fused:
+            maps = maps[0].split(self.sizes, dim=-1)
         # (B, heads, T, head_dim)
         q, k, v = (y.view(B, T, -1, self.head_dim).transpose(1, 2) for y in maps)
         y = F.scaled_dot_product_attention(
@@ -64,7 +78,11 @@ class Attention(nn.Module):
             is_causal=True,
             enable_gqa=self.num_kv_heads != self.num_heads,
         )
-        return self.o_proj(y.transpose(1, 2).reshape(B, T, C))
+        return self.o_proj(self.o_norm(y.transpose(1, 2).reshape(B, T, C)))
+
+    def projections(self) -> tuple[nn.Linear, ...]:
+        """The layers of queries, keys and values: three, or a fused one."""
+        return (self.qkv_proj,) if self.fused else (self.q_proj, self.k_proj, self.v_proj)
 
 
 def relu_squared(x: torch.Tensor) -> torch.Tensor:
@@ -78,16 +96,18 @@ ACTIVATIONS = {"swiglu": F.silu, "relu2": relu_squared}
 class FeedForward(nn.Module):
     """down(activation(gate(x)) * up(x)); SwiGLU (Shazeer 2020) with `activation="swiglu"`."""
 
-    def __init__(self, hidden_size: int, intermediate_size: int, activation: str, weights: str):
+    def __init__(self, c: ModelConfig):
         super().__init__()
-        self.activation = ACTIVATIONS[activation]
-        self.gate_up_proj = make_linear(hidden_size, 2 * intermediate_size, weights)
-        self.down_proj = make_linear(intermediate_size, hidden_size, weights)
+        self.activation = ACTIVATIONS[c.activation]
+        self.gate_up_norm = linear_norm(c, c.hidden_size)
+        self.gate_up_proj = make_linear(c.hidden_size, 2 * c.intermediate_size, c.weights)
+        self.down_norm = linear_norm(c, c.intermediate_size)
+        self.down_proj = make_linear(c.intermediate_size, c.hidden_size, c.weights)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Output (B, T, C) for x (B, T, C)."""
-        gate, up = self.gate_up_proj(x).chunk(2, dim=-1)
-        return self.down_proj(self.activation(gate) * up)
+        gate, up = self.gate_up_proj(self.gate_up_norm(x)).chunk(2, dim=-1)
+        return self.down_proj(self.down_norm(self.activation(gate) * up))
 
 
 class Layer(nn.Module):
@@ -96,9 +116,9 @@ class Layer(nn.Module):
     def __init__(self, c: ModelConfig):
         super().__init__()
         self.input_layernorm = nn.RMSNorm(c.hidden_size, eps=c.norm_eps)
-        self.self_attn = Attention(c.hidden_size, c.num_heads, c.num_kv_heads, c.weights)
+        self.self_attn = Attention(c)
         self.post_attention_layernorm = nn.RMSNorm(c.hidden_size, eps=c.norm_eps)
-        self.mlp = FeedForward(c.hidden_size, c.intermediate_size, c.activation, c.weights)
+        self.mlp = FeedForward(c)
 
     def forward(self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
         """Residual stream (B, T, C) after the layer, for x (B, T, C) and cos, sin (T, head_dim)."""
@@ -128,9 +148,13 @@ class Transformer(nn.Module):
     def initialize(self) -> None:
         """Draw all weights from torch's global generator.
 
-        An untied head keeps PyTorch's default (uniform of variance 1 / (3 hidden_size)). The loss
-        of the original investigation, which used it, began at ln V + 1/6 nats.
+        `llama`: normal, of standard deviation INITIALIZER_RANGE, but for an untied head. That keeps
+        PyTorch's default (uniform of variance 1 / (3 hidden_size)), as all weights do by `pytorch`
+        (the embedding's is normal, of standard deviation 1). The loss of the original
+        investigation, which used it, began at ln V + 1/6 nats.
         """
+        if self.config.initialization == "pytorch":
+            return  # torch.nn has drawn them
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Embedding) and module is not self.lm_head:
                 nn.init.normal_(module.weight, std=INITIALIZER_RANGE)

@@ -19,9 +19,16 @@ class TwoStageLRScheduler:
     warmup_steps: int
     switch_step: int
     steps: int
+    lag: bool = False
+    """Whether an update takes the rate of the one before it, and the first one `peak`: as with a
+    scheduler of torch that is not asked before the first update."""
 
     def __call__(self, step: int) -> float:
         """Learning rate of update `step`, counted from 1."""
+        if self.lag:
+            step -= 1
+            if step < 1:
+                return self.peak
         if step < self.warmup_steps:
             return self.peak * step / self.warmup_steps
         if step <= self.switch_step:
@@ -56,6 +63,7 @@ def schedules(config: TrainConfig) -> tuple[TwoStageLRScheduler, TwoStageWDSched
         config.warmup_steps,
         config.lr_switch,
         config.steps,
+        config.lr_lag,
     )
     stage2 = config.stage2_weight_decay
     wd = TwoStageWDScheduler(

@@ -50,9 +50,10 @@ def test_the_main_study_is_the_question_as_it_was_asked(config):
     assert asked <= set(recipe.training.evaluation_steps(0, 20_000))
 
 
-def test_every_study_reads_its_text_in_epochs(config):
+def test_every_study_but_legacy_reads_its_text_in_epochs(config):
     studies = [Study.of(config, name) for name in config["studies"]]
-    assert {study.recipe(study.runs()[0]).training.windows for study in studies} == {"epochs"}
+    ordered = {s.name for s in studies if s.recipe(s.runs()[0]).training.windows != "epochs"}
+    assert ordered == {"legacy", "legacy_quick", "legacy_sample"}
 
 
 def test_a_trunk_differs_from_its_runs_in_stage_2_weight_decay_alone(config):
@@ -86,18 +87,22 @@ def test_variants_are_made_one_at_a_time_at_every_size_arm_and_weights_of_the_gr
     assert different == ["gradient_clip"] and changed.model == base.model
 
 
-def test_the_legacy_study_is_the_protocol_of_the_original_script(config):
-    recipe = Study.of(config, "legacy").recipe("h256_wd0.05")
+@pytest.mark.parametrize("name", ["legacy", "legacy_sample"])
+def test_the_legacy_study_is_the_protocol_of_the_original_script(config, name):
+    recipe = Study.of(config, name).recipe("h256_wd0.05")
     model, training = recipe.model, recipe.training
     assert (model.num_layers, model.num_heads, model.num_kv_heads) == (4, 4, 4)
     assert model.intermediate_size == 512 and not model.tie_embeddings
     assert model.activation == "relu2" and model.vocab_size >= 30_000
-    assert training.batch_size * training.sequence_length == 128
+    assert model.linear_norms and model.fused_qkv and model.initialization == "pytorch"
+    assert training.batch_size * (training.sequence_length + 1) == 128
+    assert training.windows == "in_order" and training.lr_lag and training.warmup_steps == 375
+    assert training.final_lr == pytest.approx(training.peak_lr / 1_000)
     assert (training.steps, training.wd_switch, training.lr_switch) == (10_000, 5_000, 5_000)
     assert training.switch_lr == pytest.approx(training.peak_lr * 2 / 3)
-    asked = {1_000, 2_000, 3_000, 4_000, 5_000, 6_000, 7_000, 10_000}
+    asked = {1, 1_000, 2_000, 3_000, 4_000, 5_000, 6_000, 7_000, 10_000}
     assert asked <= set(training.evaluation_steps(0, 10_000))
-    assert "h256_wd0_lr5e-4" in Study.of(config, "legacy").runs()
+    assert "h256_wd0_lr5e-4" in Study.of(config, name).runs()
 
 
 OVER_STEPS = ["unique_predictions", "loss", "pdr", "mechanism"]

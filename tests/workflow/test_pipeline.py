@@ -110,7 +110,7 @@ def test_a_study_on_another_corpus_writes_under_a_scope_of_its_own(project):
         ("models/export/quick/h64_wd0/bitlinear", ["hidden_size is 64", "256", "dense"]),
         ("models/export/quick/h64_wd0/h64_wd0-tq2_0.gguf", ["hidden_size is 64", "256", "f16"]),
         ("models/export/h256_wd0_fp/bitlinear", ["full-precision twin", "dense"]),
-        ("models/export/legacy/h256_wd0/h256_wd0-f16.gguf", ["activation is 'relu2'", "dense"]),
+        ("models/export/legacy/h256_wd0/dense", ["linear_norms is True", "allowed: false"]),
     ],
 )
 def test_a_target_that_cannot_be_is_refused_in_one_line(project, target, words):

@@ -88,7 +88,9 @@ def export_inputs(wildcards):
 
 def runtime_inputs(wildcards):
     """A run in the compared formats, with the packed GGUF file if it has one."""
-    kinds = formats_of(model_of(wildcards))
+    model = model_of(wildcards)
+    refused(check_format, model, "dense")  # which holds every model that any format holds
+    kinds = formats_of(model)
     found = {kind: exported(wildcards, kind) for kind in FOLDERS if kind in kinds}
     for kind in ("f16", "tq2_0"):
         if kind in kinds:
