@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from bitnet.claims.evidence import LOST, Evidence, listed, most, select
+from bitnet.claims.printed import beside
 from bitnet.common.markdown import bullets, number, table
 from bitnet.config.question import Question
 from bitnet.config.run_names import BASE, VARIANT
@@ -64,6 +65,7 @@ def results_template(
         _sizes(tested),
         "## Counts on the way",
         _counts(rows, tested),
+        *_printed(study, rows, thresholds),
         "## Questions",
         bullets(_questions(rows, tested, thresholds)),
         "## Controls under the same checks",
@@ -139,6 +141,13 @@ def _counts(rows: pd.DataFrame, tested: pd.DataFrame) -> str:
             found = [number(means.get(step, math.nan), ".1f") for step in steps]
             lines.append([f"hidden {size}, {of}", *found])
     return table(["step", *(f"{step:,}" for step in steps)], lines)
+
+
+def _printed(study: Evidence, rows: pd.DataFrame, thresholds: Thresholds) -> list[str]:
+    """Heading and tables of the reports' printed numbers, where the study has comparable runs."""
+    headline = {"Optimizer": study.headline["Optimizer"], "Stage2WD": study.question.treatment}
+    text = beside(select(rows, headline), thresholds)
+    return ["## Beside the printed numbers", text] if text else []
 
 
 def _of(rows: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
