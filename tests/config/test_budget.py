@@ -63,6 +63,7 @@ def test_passes_are_counted_once_the_text_is_tokenised_and_guessed_before(study)
     [
         ("epochs", 3_932_160_000, "50%"),
         ("epochs", 1_966_080_000, "100%"),
+        ("in_order", 3_932_160_000, "50%"),
         ("random", 3_932_160_000, "39%"),  # 1 - exp(-0.5)
         ("random", 1_966_080_000, "63%"),
     ],

@@ -116,7 +116,9 @@ def test_steps_of_any_size_go_through_the_same_windows():
     assert (np.concatenate(small) == np.concatenate(large)).all()
 
 
-@pytest.mark.parametrize("how", [{}, {"windows": "random"}, {"shuffled": True}])
+@pytest.mark.parametrize(
+    "how", [{}, {"windows": "random"}, {"windows": "in_order"}, {"shuffled": True}]
+)
 def test_the_number_of_shards_makes_no_difference(how):
     rng = np.random.default_rng(0)
     whole = rng.integers(0, 2_000, 3_000, dtype=np.uint16)
@@ -125,13 +127,31 @@ def test_the_number_of_shards_makes_no_difference(how):
         assert (batch(joined, 3, step, 8, 64, **how) == batch(whole, 3, step, 8, 64, **how)).all()
 
 
-@pytest.mark.parametrize("windows", ["epochs", "random"])
+@pytest.mark.parametrize("windows", ["epochs", "random", "in_order"])
 def test_a_text_shorter_than_a_window_is_refused_in_one_line(windows):
     assert batch(text(9), 0, 1, 4, 8, windows).shape == (4, 9)
     for tokens in (0, 1, 8):
         with pytest.raises(ValueError, match=r"^number of training tokens is \d; ") as error:
             batch(text(tokens), 0, 1, 4, 8, windows)
         assert "allowed: at least 9, one more than sequence_length" in str(error.value)
+
+
+# --- in order ---
+
+
+def test_windows_in_order_are_the_text_from_front_to_back_and_again():
+    rows = [batch(text(17), 0, step, 2, 3, "in_order").tolist() for step in (1, 2, 3)]
+    assert rows[0] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert rows[1] == [[8, 9, 10, 11], [12, 13, 14, 15]]
+    assert rows[2] == [[16, 0, 1, 2], [3, 4, 5, 6]]
+    assert batch(text(17), 9, 3, 2, 3, "in_order").tolist() == rows[2]  # of any seed
+
+
+def test_windows_in_order_of_a_late_step_are_where_the_steps_before_have_come_to():
+    tokens, late = 4_541_458, 10_000 * 18_690
+    first = (late - 1) * 4 * 32 % tokens
+    expected = np.arange(first, first + 128).reshape(4, 32) % tokens
+    assert (batch(text(tokens), 0, late, 4, 31, "in_order") == expected).all()
 
 
 # --- with replacement ---

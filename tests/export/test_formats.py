@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from bitnet.common.tensors import load_tensors
-from bitnet.export.formats import check_format, formats_of
+from bitnet.export.formats import FORMATS, check_format, formats_of
 from tests.helpers.exports import (
     Run,
     by_gguf,
@@ -91,6 +91,17 @@ def test_the_gate_of_the_legacy_study_has_no_gguf_form_but_two_folders():
     wide = ModelConfig(512, 256, 1, intermediate_ratio=2.5)
     with pytest.raises(ValueError, match="intermediate_size is 640; allowed: a multiple of 256"):
         check_format(wide, "bitlinear")
+
+
+@pytest.mark.parametrize("key", ["linear_norms", "fused_qkv"])
+def test_what_no_format_can_hold_is_refused_by_all_in_one_line(key):
+    from bitnet.config.recipe import ModelConfig
+
+    model = ModelConfig(512, 256, 1, **{key: True})
+    assert formats_of(model) == []
+    for kind in FORMATS:
+        with pytest.raises(ValueError, match=f"^{key} is True; allowed: false in a model "):
+            check_format(model, kind)
 
 
 def test_damaged_or_foreign_weights_are_refused(run, tmp_path, capsys):

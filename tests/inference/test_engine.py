@@ -15,6 +15,7 @@ from bitnet.model.transformer import Transformer
 CONTEXT = 24
 KINDS = ["ternary", "full_precision"]
 SHAPES = [{}, {"num_kv_heads": 4}, {"activation": "relu2", "tie_embeddings": False}]
+SHAPES += [{"linear_norms": True}, {"fused_qkv": True}]
 
 
 def trained(

@@ -112,6 +112,8 @@ def test_the_95m_plan_has_exactly_95_367_936_parameters():
     intermediate_ratio=st.sampled_from([1, 2.5, 4]),
     activation=st.sampled_from(["swiglu", "relu2"]),
     tie_embeddings=st.booleans(),
+    linear_norms=st.booleans(),
+    fused_qkv=st.booleans(),
     weights=st.sampled_from(["ternary", "full_precision"]),
 )
 def test_parameter_arithmetic_agrees_with_the_model(heads, head_dim, **shape):

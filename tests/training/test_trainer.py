@@ -98,6 +98,22 @@ def test_a_training_resumed_from_any_saved_state_ends_in_the_same_bits(data, cut
     same_bits(run(resumed, data), run(Trainer(recipe(), CPU), data))
 
 
+@pytest.mark.parametrize("weights", ["ternary", "full_precision"])
+def test_a_training_by_the_original_protocol_is_resumed_to_the_bit(data, weights):
+    shape = {"linear_norms": True, "fused_qkv": True, "initialization": "pytorch"}
+    model = ModelConfig(VOCAB, 16, 1, weights=weights, tie_embeddings=False, **shape)
+    changes = {"steps": 20, "lr_lag": True, "windows": "in_order", "optimizer": "adam"}
+    one = Recipe(model, recipe(**changes).training)
+    tokens, probed = data[0][:500], data[1]  # read through twice
+    part, rest = Trainer(one, CPU), Trainer(one, CPU)
+    train(part, tokens, probed, POSITIONS, 7)
+    rest.load_state_dict(copy.deepcopy(part.state_dict()))
+    train(rest, tokens, probed, POSITIONS, 20)
+    whole = Trainer(one, CPU)
+    train(whole, tokens, probed, POSITIONS, 20)
+    same_bits(rest, whole)
+
+
 def test_rows_are_the_evaluation_steps_with_the_values_each_step_was_trained_with(data):
     seen = run(Trainer(recipe(), CPU), data).observations()
     assert seen["step"].tolist() == [0, 10, 20, 30, 40, 50, 60]
