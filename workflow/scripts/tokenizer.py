@@ -27,10 +27,13 @@ def main(argv: list[str] | None = None) -> None:
     origin.add_argument("--characters", help="the same: its characters are the pieces")
     origin.add_argument("--model", help="existing .model to use instead")
     origin.add_argument("--mistral", action="store_true", help="the one of mistral-common")
+    parser.add_argument("--sha256", help="digest that the existing .model must have")
     parser.add_argument("--vocab-size", type=int, required=True, help="pieces")
     parser.add_argument("--output", required=True, help=".model to write")
     args = parsed(parser, argv)
     code_of("tokenizer", args.code)
+    if args.sha256 and sha256(args.model) != args.sha256:
+        raise ValueError(f"{args.model!r} was edited while the pipeline ran; run snakemake again")
     if args.text:
         train_tokenizer(read_text(args.text, "train"), args.vocab_size, args.output)
     elif args.characters:
