@@ -14,7 +14,7 @@ from bitnet.data.articles import Articles
 from bitnet.data.holdout import in_validation, of_split
 from bitnet.data.hub import HUB, HubTexts, open_hub
 from bitnet.data.local_files import matching_files
-from bitnet.data.local_texts import read_files
+from bitnet.data.local_texts import DEFAULTS, read_files
 from bitnet.data.stories.grammar import stories
 
 
@@ -77,8 +77,9 @@ def _texts(
 
 def _local_texts(source: Mapping, split: str, odd: dict) -> Iterator[str]:
     """Documents of one split of local files."""
-    own = bool(source.get("validation"))
+    own, source = bool(source.get("validation")), DEFAULTS | source
     key = split if own else "train"
     texts = read_files(matching_files(source[key], f"corpora: {key}"), source, odd)
-    share = source.get("validation_share", 0.1)
-    return texts if own else of_split(texts, share, split == "validation", odd)
+    if own:
+        return texts
+    return of_split(texts, source["validation_share"], split == "validation", odd)

@@ -40,7 +40,7 @@ def of_split(
                 given += 1
                 yield one
     if count == 1:
-        odd["one_document"] = {"count": 1, "first": f"{share:g}"}
+        odd["one_document"] = {"count": 1}
         yield cut(first, share)[held_out]
     elif count and not given:
         done = "holds out none" if held_out else "holds out all"
@@ -56,7 +56,7 @@ def cut(text: str, share: float) -> tuple[str, str]:
     at = round(len(text) * (1 - share))
     latest = at + (len(text) - at) // 2
     for sign in ("\n", " "):
-        if (found := text.find(sign, at, latest)) >= 0:
+        if (found := text.find(sign, max(at - 1, 0), latest)) >= 0:
             at = found + 1
             break
     return text[:at].rstrip("\r\n"), text[at:].lstrip("\r\n")

@@ -11,7 +11,7 @@ from pathlib import Path
 from bitnet.common.errors import CorpusError, one_line, one_of, shorten
 from bitnet.data.local_files import LocalFile
 
-SEPARATOR = "<|endoftext|>"
+DEFAULTS = {"separator": "<|endoftext|>", "column": "text", "validation_share": 0.1}
 # What `open` and `json` understand of the first bytes of a file in another encoding.
 MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
@@ -21,7 +21,7 @@ def read_files(
 ) -> Iterator[str]:
     """Documents of files in their order.
 
-    source: the block of `corpora`, for its `column` and `separator`. odd: gets what was met that a
+    source: the block of `corpora` over DEFAULTS. odd: gets what was met that a
     reader would want to know and that is no error, as kind -> {"count", "first": its place}; kinds
     are `no_separator` (files), `separator_in_line` and `lone_cr` (lines).
     """
@@ -44,7 +44,7 @@ def read_files(
 
 def _read_txt(path: Path, source: Mapping, odd: MutableMapping) -> Iterator[str]:
     """Documents between separator lines; the whole file where there is none."""
-    separator, lines, found = source.get("separator", SEPARATOR), [], False
+    separator, lines, found = source["separator"], [], False
     with path.open(encoding="utf-8-sig", newline="\n") as file:
         for number, line in enumerate(file, 1):
             if "\0" in line:
@@ -70,7 +70,7 @@ def _read_txt(path: Path, source: Mapping, odd: MutableMapping) -> Iterator[str]
 
 
 def _read_jsonl(path: Path, source: Mapping, odd: MutableMapping) -> Iterator[str]:
-    column = source.get("column", "text")
+    column = source["column"]
     with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             if line.strip():
@@ -107,7 +107,7 @@ def _read_parquet(path: Path, source: Mapping, odd: MutableMapping) -> Iterator[
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    column, number = source.get("column", "text"), 0
+    column, number = source["column"], 0
     try:
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names

@@ -37,7 +37,9 @@ class Split:
         """Write the parts that are not there yet; returns the description of all."""
         parts: list[dict] = []
         while part := kept(self.path(len(parts)), self.key):
-            self.hashes.extend(map(short_hash, read_text_part(self.folder, part)))
+            self.hashes.extend(
+                short(document_hash(text)) for text in read_text_part(self.folder, part)
+            )
             parts.append(part)
         if parts:
             log.info("%s: %d whole parts found, going on behind them", self.name, len(parts))
@@ -70,7 +72,7 @@ class Split:
                 if digest in self.without:
                     self.seen["also_held_out"] += 1
                     continue
-                self.hashes.append(int.from_bytes(digest[:8], "big"))
+                self.hashes.append(short(digest))
                 self.seen["garbled"] += any(sign in text for sign in GARBLED)
                 self.seen["blank_sign"] += BLANK_SIGN in text
                 size += (length := len(text.encode()))
@@ -108,6 +110,6 @@ class Split:
         return CorpusError(f"{split} has no documents; allowed: text for both splits")
 
 
-def short_hash(text: str) -> int:
-    """First 64 bits of a document's hash."""
-    return int.from_bytes(document_hash(text)[:8], "big")
+def short(digest: bytes) -> int:
+    """First 64 bits of a hash."""
+    return int.from_bytes(digest[:8], "big")

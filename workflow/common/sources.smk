@@ -60,6 +60,8 @@ def lineage_sources(corpus, record):
     Files at hand count, else those that data/ was made from, else those of the run's own record:
     absent files contradict nothing.
     """
+    if config["corpora"][corpus]["source"] != "files":
+        return {}
     found, problem = sources_at_hand(corpus)
     made = described_text(corpus).get("sources") or described(record).get("sources")
     if found and made and identity(found) != identity(made):
@@ -99,8 +101,10 @@ def copied_model(kind, corpus, label, record=None):
     path, found = model_at_hand(kind)
     if found is None:
         copy = described(f"data/{corpus}/{label}/tokenizer.model.json")
-        known = copy or described(record).get("lineage", {}).get("tokenizer", {})
-        found = known.get("sha256")
+        if copy and copy.get("code") != code("tokenizer"):
+            copy = {}  # it would have to be made again
+        known = described(record).get("lineage", {}).get("tokenizer", {}) if record else {}
+        found = copy.get("sha256") or known.get("sha256")
         if found:
             announce_source(f"tokenizer {kind!r} is absent; the copy of it stays")
     return path, found

@@ -13,7 +13,7 @@ def remarks(described: Mapping, source: Mapping) -> list[str]:
     described: both splits as text.json has them. source: the block of `corpora`, with `separator`.
     """
     splits = [described[split] for split in ("train", "validation")]
-    lines = [line for split in splits for line in _odd(split.get("odd", {}), source["separator"])]
+    lines = [line for split in splits for line in _odd(split.get("odd", {}), source)]
     repeated = described["train"]["repeated"]
     if repeated and source["source"] not in BUILT_IN:
         documents = described["train"]["documents"]
@@ -25,13 +25,13 @@ def remarks(described: Mapping, source: Mapping) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def _odd(odd: Mapping[str, Mapping], separator: str) -> Iterator[str]:
-    between = SEPARATORS.format(separator)
+def _odd(odd: Mapping[str, Mapping], source: Mapping) -> Iterator[str]:
+    between = SEPARATORS.format(source["separator"])
     if "one_document" in odd:
         yield (
-            f"all text is one document: its last part, a share of {odd['one_document']['first']}, "
-            "is held out (key `validation_share`); to have it otherwise, give files for "
-            f"`validation`, or more documents: {between}"
+            f"all text is one document: its last part is held out (validation_share "
+            f"{source['validation_share']:g}); otherwise give files for `validation`, or more "
+            f"documents: {between}"
         )
     elif "no_separator" in odd:
         yield f"{_where(odd['no_separator'])}: no separator, one document a file; {between}"

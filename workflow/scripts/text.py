@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bitnet.common.files import write_json
 from bitnet.data.holdout import document_hash
-from bitnet.data.local_texts import SEPARATOR
+from bitnet.data.local_texts import DEFAULTS
 from bitnet.data.parts import settle
 from bitnet.data.split import Split
 from bitnet.data.text import read_text_part
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
     write_json(args.output, described)
     parts = (part for split in ("validation", "train") for part in described[split]["parts"])
     settle(folder, ".parquet", (part["file"] for part in parts))
-    for line in remarks(described, {"separator": SEPARATOR, **source}):
+    for line in remarks(described, DEFAULTS | source):
         log.warning(line)
         print(line, file=sys.stderr)
 
