@@ -10,8 +10,8 @@ from workflow.provenance.sources import Digests, differing, identity, list_sourc
 DIGESTS = "data/digests.json"
 
 
-def text_sources(wildcards):
-    """Identity of the files that the rule `text` reads; empty where its source is no files.
+def text_flags(wildcards):
+    """Flags of the script `text` for the files that it reads; none where its source is no files.
 
     Where they are absent, those that data/ was made from: then nothing is made anew. If it would
     have to be, that ends the pipeline in one line.
@@ -25,7 +25,7 @@ def text_sources(wildcards):
         if forced or made.get("made_from") != now:
             sys.exit(f"error: {problem}")
         found = made["sources"]
-    return identity(found) if found else ""
+    return f"--sources {identity(found)} --digests {DIGESTS}" if found else ""
 
 
 @cache

@@ -16,13 +16,13 @@ rule text:
         "logs/data/{corpus}.text.log",
     params:
         source=text_source,
-        sources=text_sources,
+        sources=text_flags,
         code=code_by_source("text"),
     message:
         "Text of the corpus {wildcards.corpus}"
     shell:
-        "python -m workflow.scripts.text --source {params.source:q} --sources {params.sources:q}"
-        " --digests data/digests.json --output {output} --code {params.code} --log {log}"
+        "python -m workflow.scripts.text --source {params.source:q} {params.sources}"
+        " --output {output} --code {params.code} --log {log}"
 
 
 rule tokenizer:
