@@ -21,6 +21,7 @@ config = CONFIG  # with studies/, and what the command line changes
 
 
 include: "workflow/common/paths.smk"
+include: "workflow/common/sources.smk"
 include: "workflow/common/inputs.smk"
 include: "workflow/common/params.smk"
 include: "workflow/common/recognise.smk"

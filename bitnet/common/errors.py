@@ -5,6 +5,10 @@ from collections.abc import Iterable
 ERROR = "error:"  # first word of the line with which a script fails
 
 
+class CorpusError(ValueError):
+    """A text source that cannot be read; its message is one line."""
+
+
 def refuse(key: str, value: object, allowed: str) -> ValueError:
     """ValueError, to be raised, with the line "key is value; allowed: ..."."""
     return ValueError(f"{key} is {shorten(repr(value))}; allowed: {allowed}")
@@ -19,3 +23,9 @@ def one_of(names: Iterable[str]) -> str:
     """Allowed names as text: "one of a, b, c", shortened; what cannot be printed is escaped."""
     listed = (name if name.isprintable() else repr(name) for name in names)
     return f"one of {shorten(', '.join(listed))}"
+
+
+def one_line(error: BaseException) -> str:
+    """A library's error as "Type: message" in one line, cut to 120 characters."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:120]}"

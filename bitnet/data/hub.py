@@ -4,11 +4,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from bitnet.common.errors import CorpusError, one_line
+
 RETRIES = 5  # after a stream breaks off, with doubled pauses; the hub's client retries opening
-
-
-class CorpusError(ValueError):
-    """A text source that cannot be read; its message is one line."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +84,3 @@ class HubTexts:
                         "a hub choose a corpus whose source is stories (built in) or files"
                     ) from None
                 time.sleep(2.0 ** (failures - 1))
-
-
-def one_line(error: BaseException) -> str:
-    """A library's error as "Type: message" in one line, cut to 120 characters."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:120]}"

@@ -38,6 +38,8 @@ class RunRecord:
     """Of the probe's windows `of`, how many have `run` tokens in a row of the training text."""
     best_possible_loss: float | None = None
     """The least loss that any model can reach on the text, nats a token; None where unknown."""
+    sources: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    """Name, size and sha256 of the files that its text came from, by split; empty if from none."""
     evaluated: Mapping[str, str] = field(default_factory=dict)
     """Versions and commit of the evaluation."""
     files: Mapping[str, str] = field(default_factory=dict)

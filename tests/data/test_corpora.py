@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitnet.data.corpora import Documents, document_hash, in_validation
-from bitnet.data.hub import CorpusError
+from bitnet.data.corpora import Documents
+from bitnet.data.holdout import document_hash, in_validation
 
 TEXTS = ["One day, a cat\nsat down.", "Émile a dit « oui » 🙂", "Third, with  two spaces "]
 ROOT = Path(__file__).parents[2]
@@ -41,15 +41,6 @@ def read(*paths: Path, split: str = "train", **others) -> list[str]:
     patterns = [str(path) for path in paths]
     source = {"source": "files", "train": patterns, "validation": patterns, **others}
     return list(Documents(source, split))
-
-
-def refusal(*paths: Path, **others) -> str:
-    """The line with which files are refused."""
-    with pytest.raises(CorpusError) as caught:
-        read(*paths, **others)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
 
 
 # --- readers ---
@@ -191,81 +182,3 @@ def test_more_held_out_holds_out_all_that_less_did(text, share):
 def test_white_space_does_not_make_another_document():
     assert document_hash("a  b\n c ") == document_hash("a b c")
     assert document_hash("a b c") != document_hash("ab c")
-
-
-# --- refusals ---
-
-
-def test_an_empty_file_is_refused(tmp_path):
-    for kind in WRITERS:
-        path = tmp_path / f"a.{kind}"
-        path.touch()
-        assert refusal(path) == f"file {str(path)!r} is empty; allowed: UTF-8 text"
-
-
-def test_a_binary_file_is_refused(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_bytes(b"text\n\0\1\2\n")
-    assert refusal(path) == f"file {str(path)!r} is binary; allowed: UTF-8 text"
-
-
-@pytest.mark.parametrize("name", ["a.txt", "a.jsonl"])
-def test_a_file_in_another_encoding_is_refused(tmp_path, name):
-    path = tmp_path / name
-    path.write_bytes('{"text": "café"}\n'.encode("latin-1"))
-    assert refusal(path).startswith(f"file {str(path)!r} is not UTF-8 text: ")
-
-
-def test_half_a_character_in_json_is_refused(tmp_path):
-    path = tmp_path / "a.jsonl"
-    path.write_text('{"text": "fine"}\n{"text": "\\ud83d"}\n')
-    assert refusal(path).startswith(f"file {str(path)!r} is not UTF-8 text: ")
-
-
-def test_an_unknown_suffix_is_refused_with_the_known_ones(tmp_path):
-    path = write_txt(tmp_path / "a.csv", TEXTS)
-    assert refusal(path) == f"file {str(path)!r}: allowed: .txt, .jsonl, .parquet"
-
-
-def test_a_missing_column_is_refused_with_the_ones_there_are(tmp_path):
-    path = write_parquet(tmp_path / "a.parquet", TEXTS, column="story")
-    assert refusal(path) == f"column is 'text'; allowed in {str(path)!r}: id, story"
-    path = write_jsonl(tmp_path / "a.jsonl", TEXTS, column="story")
-    assert refusal(path) == f"file {str(path)!r}, line 1: not a JSON object with 'text'"
-
-
-def test_a_column_that_holds_no_text_is_refused(tmp_path):
-    for kind in ("jsonl", "parquet"):
-        path = WRITERS[kind](tmp_path / f"a.{kind}", TEXTS)
-        assert refusal(path, column="id") == f"column is 'id'; in {str(path)!r} it holds int"
-
-
-@pytest.mark.parametrize("line", ["{", "not json", "[1]", "3", '"text"', '{"text": "a"} x'])
-def test_a_bad_line_of_json_is_refused_with_its_number(tmp_path, line):
-    path = tmp_path / "a.jsonl"
-    path.write_text(f'{{"text": "fine"}}\n\n{line}\n')
-    assert refusal(path) == f"file {str(path)!r}, line 3: not a JSON object with 'text'"
-
-
-@pytest.mark.parametrize("content", [b"no parquet at all", b"PAR1 cut off"])
-def test_a_damaged_parquet_is_refused(tmp_path, content):
-    path = tmp_path / "a.parquet"
-    path.write_bytes(content)
-    assert refusal(path).startswith(f"file {str(path)!r} is no readable parquet: ")
-
-
-def test_a_cut_off_parquet_is_refused(tmp_path):
-    path = write_parquet(tmp_path / "a.parquet", TEXTS * 100)
-    path.write_bytes(path.read_bytes()[:-20])
-    assert refusal(path).startswith(f"file {str(path)!r} is no readable parquet: ")
-
-
-def test_a_pattern_without_a_match_is_refused_with_its_key(tmp_path):
-    path = write_txt(tmp_path / "a.txt", TEXTS)
-    nothing = str(tmp_path / "*.md")
-    allowed = f"is {nothing!r}; allowed: a pattern that matches a file"
-    assert refusal(path, Path(nothing)) == f"corpora: train {allowed}"
-    source = {"source": "files", "train": [str(path)], "validation": [nothing]}
-    with pytest.raises(CorpusError) as caught:
-        list(Documents(source, "validation"))
-    assert str(caught.value) == f"corpora: validation {allowed}"

@@ -184,7 +184,17 @@ def test_a_part_is_kept_only_whole_and_by_its_key(tmp_path):
 def test_what_is_left_out_is_counted_and_long_and_garbled_documents_are_kept(tmp_path):
     long = "word " * 34_000  # 170,000 characters
     pages = [f"page {i} of some text" for i in range(50)]
-    texts = ["", *pages[:40], long, " \n", "it\u00e2\u20ac\u2122s", "a \ufffd b", *pages, "  "]
+    texts = [
+        "",
+        *pages[:40],
+        long,
+        " \n",
+        "it\u00e2\u20ac\u2122s",
+        "a \ufffd b",
+        "a \u2581 b",
+        *pages,
+        "  ",
+    ]
     data = write_jsonl(tmp_path / "a.jsonl", texts)
     held_out = write_jsonl(tmp_path / "b.jsonl", [*pages[:5], ""])
     source = {"source": "files", "train": [str(data)], "validation": [str(held_out)]}
@@ -199,6 +209,8 @@ def test_what_is_left_out_is_counted_and_long_and_garbled_documents_are_kept(tmp
         "empty": 3,
         "also_held_out": 10,
         "garbled": 2,
+        "blank_sign": 1,
+        "repeated": 35,  # pages 5 to 39
     }
 
 

@@ -30,9 +30,18 @@ def text_parts(wildcards):
 
 
 def tokenizer_flag(wildcards):
-    """Flag of the script `tokenizer` that selects the kind of tokenizer."""
-    flags = {"bpe": "--text", "characters": "--characters", "mistral": "--mistral"}
-    return flags.get(tokenizer_settings(wildcards)[0], "--model")
+    """Flags of the script `tokenizer` that select the kind of tokenizer, before its text if any."""
+    kind, _ = tokenizer_settings(wildcards)
+    if kind in COPIED_OR_TRAINED:
+        return COPIED_OR_TRAINED[kind]
+    path, digest = copied_model(kind, wildcards.corpus, wildcards.tokenizer)
+    if digest is None:
+        kinds = ", ".join(COPIED_OR_TRAINED)
+        sys.exit(f"error: tokenizer is {kind!r}; allowed: {kinds}, or the path of a file")
+    return f"--sha256 {digest} --model {shlex.quote(path)}"
+
+
+COPIED_OR_TRAINED = {"bpe": "--text", "characters": "--characters", "mistral": "--mistral"}
 
 
 def tokenizer_size(wildcards):

@@ -12,11 +12,20 @@ def lineage_of(wildcards):
     """Lineage of a run's table: inputs and code by step."""
     study = study_of(wildcards)
     settings, source = study.settings, config["corpora"][study.corpus]
+    record, kind = f"results/{wildcards.scope}{wildcards.run}{records.SUFFIX}", settings["tokenizer"]
+    copied = {}
+    if kind not in COPIED_OR_TRAINED:
+        copied["sha256"] = copied_model(kind, study.corpus, study.tokenizer, record)[1]
     return {
-        "text": {"source": source, "code": code("text", source["source"])},
+        "text": {
+            "source": source,
+            **lineage_sources(study.corpus, record),
+            "code": code("text", source["source"]),
+        },
         "tokenizer": {
-            "tokenizer": settings["tokenizer"],
+            "tokenizer": kind,
             "vocab_size": settings["vocab_size"],
+            **copied,
             "code": code("tokenizer"),
         },
         "shards": {"code": code("shards")},
@@ -58,6 +67,7 @@ def run_inputs(wildcards):
     table, model = f"results/{scope}{run}.csv", f"models/{scope}{run}"
     inputs = {
         "observations": f"{model}.observations.safetensors",
+        "text": f"data/{study.corpus}/text.json",
         "manifest": manifest(wildcards),
         "references": references(wildcards),
     }

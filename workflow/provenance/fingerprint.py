@@ -23,9 +23,17 @@ UNFOLLOWED = (
     "workflow.provenance",
     "workflow.helpers.cli",
     "workflow.helpers.cuda",
+    "workflow.helpers.remarks",
 )
 UNUSED = {"train": ("bitnet.monitoring",)}  # watches a training and changes no number of it
-OF_SOURCE = {"stories": "bitnet.data.stories", "arithmetic": "bitnet.data.arithmetic"}
+OF_SOURCE = {  # modules that make or read text of these kinds only
+    "bitnet.data.stories": ("stories",),
+    "bitnet.data.arithmetic": ("arithmetic",),
+    "bitnet.data.local_files": ("files",),
+    "bitnet.data.local_texts": ("files",),
+    "bitnet.data.articles": ("wikitext2",),
+    "bitnet.data.hub": ("tinystories", "fineweb_edu", "wikitext2"),
+}
 DATA = (".txt", ".json", ".html")
 REPORTS = ("print", "log", "logging", "warnings")  # a statement that calls these only reports
 WORDS = {"add_argument": ("help", "metavar"), "ArgumentParser": ("description", "epilog")}
@@ -37,7 +45,7 @@ def script_fingerprint(root: Path, script: str, source: str | None = None) -> st
     source: kind of the text that the job works on ("stories", "files", ...), for a script that
     imports what makes every kind; None: all of them count.
     """
-    others = [module for kind, module in OF_SOURCE.items() if source and kind != source]
+    others = [module for module, kinds in OF_SOURCE.items() if source and source not in kinds]
     return code_fingerprint(root, f"workflow.scripts.{script}", (*UNUSED.get(script, ()), *others))
 
 

@@ -10,20 +10,19 @@ rule data:
 
 
 rule text:
-    input:
-        text_files,
     output:
         "data/{corpus}/text.json",
     log:
         "logs/data/{corpus}.text.log",
     params:
         source=text_source,
+        sources=text_flags,
         code=code_by_source("text"),
     message:
         "Text of the corpus {wildcards.corpus}"
     shell:
-        "python -m workflow.scripts.text --source {params.source:q} --output {output}"
-        " --code {params.code} --log {log}"
+        "python -m workflow.scripts.text --source {params.source:q} {params.sources}"
+        " --output {output} --code {params.code} --log {log}"
 
 
 rule tokenizer:

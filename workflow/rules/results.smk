@@ -16,7 +16,7 @@ rule evaluate:
         "Metrics of {wildcards.scope}{wildcards.run}"
     shell:
         "python -m workflow.scripts.evaluate --observations {input.observations}"
-        " --manifest {input.manifest} --references {input.references}"
+        " --manifest {input.manifest} --references {input.references} --text {input.text}"
         " --lineage {params.lineage:q} --variant {params.variant} --output {output.table} --log {log}"
 
 

@@ -27,6 +27,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--observations", required=True, help="what training recorded")
     parser.add_argument("--manifest", required=True, help="manifest it was trained on")
     parser.add_argument("--references", required=True, help="what count models reach there")
+    parser.add_argument("--text", help="description of its text, for the files it came from")
     parser.add_argument("--lineage", default="{}", help="how its inputs were made, as JSON")
     parser.add_argument("--variant", default="base", help="what else its name says")
     parser.add_argument("--output", required=True, help="CSV file to write")
@@ -57,6 +58,8 @@ def main(argv: list[str] | None = None) -> None:
     measured = {key: trained[key] for key in MEASURED}
     measured["training_tokens"] = manifest["train"]["tokens"]
     measured["seen_in_training"] = manifest["seen_in_training"]
+    if args.text and (sources := read_json(args.text).get("sources")):
+        measured["sources"] = sources
     if best := references.get("best_possible"):
         measured["best_possible_loss"] = best["loss"]
     output, here = Path(args.output), environment()

@@ -23,12 +23,12 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def brief(record: dict) -> dict:
-    """A shortened record: the lineage by its code, recipes by their hash."""
+    """A shortened record: the lineage by its code, recipes by their hash, no source files."""
     lineage = record["lineage"]
     entry = {"code": {part: made["code"] for part, made in lineage.items()}}
     if recipe := lineage.get("train", {}).get("recipe"):
         entry["recipe"] = checksum(recipe)[:12]
-    rest = {key: value for key, value in record.items() if key not in ("files", "lineage")}
+    rest = {k: v for k, v in record.items() if k not in ("files", "lineage", "sources")}
     return {**entry, **rest}
 
 

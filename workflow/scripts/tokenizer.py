@@ -27,17 +27,20 @@ def main(argv: list[str] | None = None) -> None:
     origin.add_argument("--characters", help="the same: its characters are the pieces")
     origin.add_argument("--model", help="existing .model to use instead")
     origin.add_argument("--mistral", action="store_true", help="the one of mistral-common")
+    parser.add_argument("--sha256", help="digest that the existing .model must have")
     parser.add_argument("--vocab-size", type=int, required=True, help="pieces")
     parser.add_argument("--output", required=True, help=".model to write")
     args = parsed(parser, argv)
-    code_of("tokenizer", args.code)
+    code = code_of("tokenizer", args.code)
+    if args.sha256 and sha256(args.model) != args.sha256:
+        raise ValueError(f"{args.model!r} was edited while the pipeline ran; run snakemake again")
     if args.text:
         train_tokenizer(read_text(args.text, "train"), args.vocab_size, args.output)
     elif args.characters:
         train_characters(read_text(args.characters, "train"), args.vocab_size, args.output)
     else:
         copy(mistral_model() if args.mistral else Path(args.model), args.vocab_size, args.output)
-    described = {"vocab_size": args.vocab_size, "sha256": sha256(args.output)}
+    described = {"vocab_size": args.vocab_size, "sha256": sha256(args.output), "code": code}
     write_json(f"{args.output}.json", described)
     origins = args.text or args.characters or args.model or "mistral-common"
     log.info("%d pieces from %s", args.vocab_size, origins)
