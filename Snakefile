@@ -61,6 +61,7 @@ include: "workflow/rules/doctor.smk"
 
 
 onstart:
+    check_outputs(workflow)
     print(announce(workflow), flush=True)
 
 

@@ -84,7 +84,7 @@ def child(way: str, folder: Path) -> None:
 def measured(way: str, folder: Path) -> dict[str, float]:
     """What `child` prints."""
     command = [sys.executable, "-m", "benchmarks.data", "--child", way, str(folder)]
-    run = subprocess.run(command, check=True, capture_output=True, text=True)
+    run = subprocess.run(command, check=True, capture_output=True, encoding="utf-8")
     return json.loads(run.stdout.splitlines()[-1])
 
 

@@ -73,14 +73,16 @@ def peak_memory(work: Callable[[], object]) -> float:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         work()
         return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    reset.write_text("5")  # proc(5): the peak starts again from what is held now
+    reset.write_text("5", encoding="utf-8")  # proc(5): the peak starts again from what is held now
     before = _kib(status, "VmRSS")
     work()
     return (_kib(status, "VmHWM") - before) / 1024
 
 
 def _kib(status: Path, key: str) -> int:
-    [line] = [line for line in status.read_text().splitlines() if line.startswith(key)]
+    [line] = [
+        line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith(key)
+    ]
     return int(line.split()[1])
 
 

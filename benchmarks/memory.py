@@ -94,7 +94,7 @@ def main(argv: list[str] | None = None) -> None:
         for batch in args.batches:
             command = [sys.executable, "-m", "benchmarks.memory", args.study, args.run]
             command += ["--child", json.dumps([batch, checkpointed])]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            done = subprocess.run(command, check=True, capture_output=True, encoding="utf-8")
             found = json.loads(done.stdout)
             print(
                 f"  batch {batch}: {found['mib']:,.0f} MiB, {found['seconds']:.1f} s a step",

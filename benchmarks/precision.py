@@ -122,12 +122,16 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True)
     args = parser.parse_args()
     kept = args.json.with_suffix(".runs")
-    runs = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
+    runs = (
+        [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
+        if kept.exists()
+        else []
+    )
     keys = (*CELLS, "precision", "seed")
     done = {tuple(run[key] for key in keys) for run in runs}
     axes = (args.hidden, ("adamw", "adam"), ("ternary", "full_precision"), ("float32", "mixed"))
     wanted = [(*point, seed) for seed, *point in itertools.product(range(args.seeds), *axes)]
-    with ProcessPoolExecutor(args.cores) as pool, kept.open("a") as file:
+    with ProcessPoolExecutor(args.cores) as pool, kept.open("a", encoding="utf-8") as file:
         jobs = [
             pool.submit(trained, args.manifest, dict(zip(keys, point, strict=True)), args.steps)
             for point in wanted
@@ -139,9 +143,8 @@ def main() -> None:
             file.flush()
     table = compared(runs)
     cpu = machine(torch.device("cpu"))
-    args.json.write_text(
-        json.dumps({"machine": cpu, "steps": args.steps, "cells": table}, indent=1)
-    )
+    report = {"machine": cpu, "steps": args.steps, "cells": table}
+    args.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
     print(show(table))
 
 

@@ -121,7 +121,7 @@ def memory(args: argparse.Namespace, name: str, batch: int) -> float:
     shape = [f"--{key}={getattr(args, key)}" for key in ("hidden", "layers", "length", "vocab")]
     command = [sys.executable, "-m", "benchmarks.step", *shape, f"--batch={batch}"]
     command += [f"--device={args.device}", "--child", name]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return float(subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout)
 
 
 def child(args: argparse.Namespace) -> None:
@@ -212,7 +212,7 @@ def main(argv: list[str] | None = None) -> None:
     print(show(report))
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(report, indent=1) + "\n")
+        args.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def hold(folder: Path) -> TextIO | None:
 
         path = folder / "alive.lock"
         folder.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+")
+        file = path.open("a+", encoding="utf-8", errors="replace")
         file.seek(0)
         before = file.read()
         try:

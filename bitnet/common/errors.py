@@ -1,6 +1,7 @@
 """Error messages about invalid values, in one form: key, value, what is allowed."""
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 ERROR = "error:"  # first word of the line with which a script fails
 
@@ -19,10 +20,23 @@ def shorten(text: str, most: int = 200) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
-def one_of(names: Iterable[str]) -> str:
-    """Allowed names as text: "one of a, b, c", shortened; what cannot be printed is escaped."""
-    listed = (name if name.isprintable() else repr(name) for name in names)
-    return f"one of {shorten(', '.join(listed))}"
+def one_of(names: Iterable[str], value: object = None, most: int = 200) -> str:
+    """Allowed names as text: "one of a, b, c", with the one that `value` may be a slip of.
+
+    Of many names the first ones stand there, whole; what cannot be printed is escaped.
+    """
+    names = list(names)
+    listed = [name if name.isprintable() else repr(name) for name in names]
+    while len(", ".join(listed)) > most and len(listed) > 1:
+        listed.pop()
+    more = f" and {len(names) - len(listed)} more" if len(listed) < len(names) else ""
+    return f"one of {shorten(', '.join(listed), most)}{more}{did_you_mean(value, names)}"
+
+
+def did_you_mean(value: object, names: Iterable[str], most: int = 1) -> str:
+    """ "; did you mean a?", with the names most like a value; empty if none is like it."""
+    close = get_close_matches(value, list(names), most) if isinstance(value, str) else []
+    return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
 def one_line(error: BaseException) -> str:

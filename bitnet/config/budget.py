@@ -18,7 +18,9 @@ SLACK, LEAST_MINUTES = 4, 60
 WHOLE_TOKENS = {"fineweb_edu": 1.3e12}  # of a data set, by its card
 # Bytes per token at 32,000 pieces: 19,014,232 bytes of 4,037 documents made 4,533,384 tokens.
 BYTES_A_TOKEN = {("fineweb_edu", 32_000): 4.194}
+WEIGHT_BYTES = 4  # per parameter, in float32
 STATE_BYTES = 12  # per parameter: its value and two moments in float32
+OBSERVED_BYTES = 80_000  # of one evaluation: 4,096 positions, and each layer's norms
 TRAINED_BYTES = 16  # per parameter: the same and its gradient
 
 
@@ -36,7 +38,7 @@ def limit_minutes(recipe: Recipe, gpu: bool) -> int:
 
 
 def announcement(recipes: Sequence[Recipe], gpus: str, at_once: int) -> str:
-    """One line on how many trunks and branches will be trained, where, and for about how long.
+    """One line on how many trunks and branches are to train, where, how long, how much disk.
 
     gpus: names of the GPUs; empty: the CPU. at_once: jobs that run at the same time.
     """
@@ -48,8 +50,25 @@ def announcement(recipes: Sequence[Recipe], gpus: str, at_once: int) -> str:
     seconds = sum(stretch_seconds(recipe, bool(gpus)) for recipe in recipes) / at_once
     return (
         f"to train: {trunks} x stage 1 and {branches} x stage 2, {at_once} at a time on "
-        f"{gpus or 'the CPU'}: about {spell_duration(seconds)}"
+        f"{gpus or 'the CPU'}: about {spell_duration(seconds)}, "
+        f"{spell_size(sum(map(kept_bytes, recipes)))} of disk"
     )
+
+
+def kept_bytes(recipe: Recipe) -> float:
+    """Bytes that the files of one job take when it is done: weights, observations, a trunk's state.
+
+    Observations of a branch begin with those of its trunk; those of a trunk are in its state too.
+    """
+    c, count = recipe.training, sum(recipe.model.parameters().values())
+    trunk = c.stage2_weight_decay is None
+    seen = OBSERVED_BYTES * len(c.evaluation_steps(0, c.wd_switch if trunk else c.steps))
+    return WEIGHT_BYTES * count + seen + trunk * (STATE_BYTES * count + seen)
+
+
+def spell_size(size: float) -> str:
+    """A number of bytes in whole MB or GB: "12 MB", "3 GB"."""
+    return f"{size / 1e9:,.0f} GB" if size >= 2e9 else f"{max(1, size / 1e6):,.0f} MB"
 
 
 def spell_duration(seconds: float) -> str:

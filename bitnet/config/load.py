@@ -49,7 +49,7 @@ def bases(studies: Mapping, name: str) -> list[str]:
     while isinstance(block := studies[chain[-1]], Mapping) and block.get("base") is not None:
         base, where = block["base"], ("studies", chain[-1], "base")
         if not isinstance(base, str) or base not in studies:
-            raise ConfigError(where, refuse(".".join(where), base, one_of(studies)))
+            raise ConfigError(where, refuse(".".join(where), base, one_of(studies, base)))
         if base in chain:
             allowed = f"a study that is not built on {chain[-1]} itself"
             raise ConfigError(where, refuse(".".join(where), base, allowed))
@@ -82,7 +82,9 @@ class Source:
 @cache
 def read_schema(root: Path) -> dict:
     """The schema of a project's config, not to be changed."""
-    return yaml.safe_load((root / "workflow/schemas/config.schema.yaml").read_text())
+    return yaml.safe_load(
+        (root / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8")
+    )
 
 
 def read_project(

@@ -76,7 +76,7 @@ class Question:
             raise refuse("question.control", self.control, "another than treatment")
         for name in self.headline:
             if name not in IN_A_HEADLINE:
-                raise refuse("question.headline", name, one_of(IN_A_HEADLINE))
+                raise refuse("question.headline", name, one_of(IN_A_HEADLINE, name))
         if self.headline.get(key, self.control) != self.control:
             control = f"the control, {self.control}: cells are named by it"
             raise refuse(f"question.headline.{key}", self.headline[key], control)
@@ -90,7 +90,7 @@ class Question:
         fields = dict(fields)
         key = fields.pop("axis", STAGE2)
         if key not in AXIS:
-            raise refuse("question.axis", key, one_of(AXIS))
+            raise refuse("question.axis", key, one_of(AXIS, key))
         try:
             return cls(axis=AXIS[key], metric=Metric(**fields.pop("metric", {})), **fields)
         except TypeError as error:

@@ -58,14 +58,14 @@ class Study:
         corpus: replaces the study's own. ValueError in one line for an unknown study or corpus.
         """
         if name not in config["studies"]:
-            raise refuse("study", name, one_of(config["studies"]))
+            raise refuse("study", name, one_of(config["studies"], name))
         own, base = config["studies"][name], config["defaults"]
         merged = {**base, **own}
         for block in ("model", "training", "anomalies"):
             merged[block] = {**base.get(block, {}), **own.get(block, {})}
         corpus = corpus or merged["corpus"]
         if corpus not in config["corpora"]:
-            raise refuse("corpus", corpus, one_of(config["corpora"]))
+            raise refuse("corpus", corpus, one_of(config["corpora"], corpus))
         return cls(name, corpus, merged)
 
     @property

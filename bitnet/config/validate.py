@@ -5,12 +5,13 @@ The schema says what each key may be; here is also what keys must be to each oth
 
 import dataclasses
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match, by_relevance
 
-from bitnet.common.errors import one_of, refuse, shorten
+from bitnet.common.errors import did_you_mean, one_of, refuse, shorten
 from bitnet.config.study import Study
 
 
@@ -66,7 +67,7 @@ def _check_tables(config: Mapping) -> None:
             raise _refuse(("verdict", low), verdict[low], f"at most {high} = {verdict[high]}")
     for key, others in (("main_study", [*names]), ("study", ["auto", *names])):
         if config[key] not in others:
-            raise _refuse((key,), config[key], one_of(others))
+            raise _refuse((key,), config[key], one_of(others, config[key]))
     asked = {name: study["question"] for name, study in names.items() if "question" in study}
     questions = [name for name, question in asked.items() if not {"axis", "metric"} & {*question}]
     ledgers = {("claims", name): scopes for name, scopes in config["claims"].items()}
@@ -78,19 +79,23 @@ def _check_tables(config: Mapping) -> None:
             fit = [name for name, study in names.items() if study.get("experiment") == kind]
             _check_scope(("sanity", size, kind), scope, fit, corpora)
     if config.get("override_pilot") not in (None, *names):
-        raise _refuse(("override_pilot",), config["override_pilot"], one_of(names))
+        raise _refuse(
+            ("override_pilot",), config["override_pilot"], one_of(names, config["override_pilot"])
+        )
     blocks = {(): config, ("defaults",): config["defaults"]}
     blocks |= {("studies", name): study for name, study in names.items()}
     for keys, block in blocks.items():
         if "corpus" in block and block["corpus"] not in corpora:
-            raise _refuse((*keys, "corpus"), block["corpus"], one_of(corpora))
+            raise _refuse((*keys, "corpus"), block["corpus"], one_of(corpora, block["corpus"]))
 
 
 def _check_scope(keys: tuple, scope: str, studies: Sequence[str], corpora: Mapping) -> None:
     """Refuse a study@corpus of another kind of study, or of none."""
     name, _, corpus = scope.partition("@")
     if name not in studies or (corpus and corpus not in corpora):
-        raise _refuse(keys, scope, f"{one_of(studies)}, on @ one of {', '.join(corpora)}")
+        hint = did_you_mean(name, studies) if name not in studies else did_you_mean(corpus, corpora)
+        allowed = f"{one_of(studies)}, on @ one of {', '.join(corpora)}{hint}"
+        raise _refuse(keys, scope, allowed)
 
 
 def _check_number(config: Mapping) -> None:
@@ -112,7 +117,7 @@ def _check_pilot(study: Study, config: Mapping, name: str) -> None:
         if block.get("experiment") == PILOT and other != study.name
     ]
     if name not in pilots:
-        raise _refuse(("studies", study.name, "pilot"), name, one_of(pilots))
+        raise _refuse(("studies", study.name, "pilot"), name, one_of(pilots, name))
     pilot = Study.of(config, name)
 
     def differs(keys: tuple, its: object, own: object) -> ConfigError:
@@ -167,7 +172,8 @@ def _explain(error: ValidationError) -> ConfigError:
     if error.validator == "additionalProperties":
         known = error.schema.get("properties", {})
         odd = min(set(error.instance) - set(known), key=str)
-        text = f"{key} has the unknown key {shorten(repr(odd), 80)}; allowed: {', '.join(known)}"
+        allowed = f"{', '.join(known)}{did_you_mean(odd, known)}"
+        text = f"{key} has the unknown key {shorten(repr(odd), 80)}; allowed: {allowed}"
         return ConfigError((*keys, odd), text)
     if error.validator == "required":
         missing = next(name for name in error.validator_value if name not in error.instance)
@@ -180,7 +186,25 @@ def _explain(error: ValidationError) -> ConfigError:
         for rule, text in RULES.items()
         if rule in error.schema and not (rule == "type" and "title" in error.schema)
     ]
-    return ConfigError(keys, refuse(key, error.instance, ", ".join(allowed)))
+    found = error.instance
+    if spelled := _spelled(found, error.schema.get("type")):
+        allowed.append(f"written with a point and a sign: {spelled}")
+    elif isinstance(found, str):
+        allowed[-1] += did_you_mean(found, error.schema.get("enum", ()))
+    return ConfigError(keys, refuse(key, found, ", ".join(allowed)))
+
+
+def _spelled(value: object, kind: object) -> str | None:
+    """How YAML spells the number that a text like 5e-4 means; None where it means none."""
+    if kind not in ("number", "integer") or not isinstance(value, str):
+        return None
+    match = re.fullmatch(r"([-+]?[0-9]+)(\.[0-9]*)?e([-+]?)([0-9]+)", value, re.IGNORECASE)
+    if match is None:
+        return None
+    whole, rest, sign, power = match.groups()
+    if kind == "integer":
+        return f"{float(value):.0f}" if float(value).is_integer() else None
+    return f"{whole}{rest if rest and rest != '.' else '.0'}e{sign or '+'}{power}"
 
 
 def _words(rule) -> str:

@@ -81,7 +81,7 @@ def test_ctrl_c_and_a_time_limit_end_all_with_one_line():
             run.stdout.readline()
         run.send_signal(number)
         _, said = run.communicate(timeout=SOON)
-        assert said == "interrupted; run again and it goes on\n" and run.returncode == 1
+        assert said == "interrupted; the same command goes on\n" and run.returncode == 1
 
 
 def test_the_first_line_counts():

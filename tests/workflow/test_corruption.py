@@ -132,7 +132,7 @@ def interrupt_trunk() -> None:
     """Leave the state of a trunk that was interrupted after step 14."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "write", Mock(side_effect=KeyboardInterrupt))
-        assert attempt("trunk") == "interrupted; run again and it goes on"
+        assert attempt("trunk") == "interrupted; the same command goes on"
     Path("out/h16.state").rename("h16.state")
 
 

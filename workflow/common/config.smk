@@ -4,11 +4,13 @@ import os
 import shlex
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
+from bitnet.common.errors import refuse
 from bitnet.common.files import read_json
 from bitnet.config import budget, run_names
 from bitnet.config.load import read_project
@@ -19,8 +21,9 @@ from workflow.helpers import cuda
 from workflow.provenance import fingerprint, records
 
 # Any --directory and an environment that is not activated work: jobs find this Python first.
-_BIN = shlex.quote(str(Path(sys.executable).parent))
-shell.prefix(f"set -euo pipefail; export PATH={_BIN}:$PATH PYTHONPATH={shlex.quote(str(ROOT))}; ")
+_BIN, _ROOT = (shlex.quote(str(path)) for path in (Path(sys.executable).parent, ROOT))
+_BEFORE = f"set -euo pipefail; export PATH={_BIN}:$PATH PYTHONPATH={_ROOT}; "
+shell.prefix(_BEFORE.replace("{", "{{").replace("}", "}}"))  # which Snakemake formats
 
 # Not by Snakemake, which would take the last of two equal keys and obey __use_yte__.
 try:
@@ -47,12 +50,23 @@ wildcard_constraints:
 def check_writable(*folders):
     """End in one line, before hours of training, where what is trained could not be written."""
     for folder in folders:
-        there = next(path for path in (Path(folder), Path()) if path.exists())
+        there = next(path for path in (Path(folder), *Path(folder).parents) if path.exists())
         if not os.access(there, os.W_OK):
             sys.exit(f"error: the folder {folder} cannot be written; allowed: one you may write to")
 
 
+def check_temporary():
+    """End in one line where no file can be made in the folder that the environment names."""
+    name = next((name for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)), None)
+    try:
+        tempfile.TemporaryFile(dir=name and os.environ[name]).close()
+    except OSError as error:
+        why = f"a folder that can be written to ({error.strerror})"
+        sys.exit(f"error: {refuse(name or 'TMPDIR', os.environ.get(name or 'TMPDIR'), why)}")
+
+
 if workflow.is_main_process and not workflow.dryrun:
+    check_temporary()
     check_writable("data", "models", "results", "logs", ".snakemake")
 
 

@@ -1,8 +1,14 @@
 # Functions: messages on the terminal, the amount of training before and the answer after.
+from bitnet.common.errors import did_you_mean
+from workflow.helpers.changes import changes
+from workflow.helpers.cli import printable
+from workflow.helpers.ending import Ending
+
+printable(sys.stdout)
 
 
 def announce(workflow):
-    """Message on the number of trainings and their expected time."""
+    """Message on the number of trainings, their expected time and disk."""
     jobs = [
         job
         for job in workflow.dag.needrun_jobs()
@@ -10,51 +16,110 @@ def announce(workflow):
     ]
     slots = [job.resources.get("gpu", 0) for job in jobs]
     cluster = workflow.non_local_exec  # whose jobs do not use this machine
-    names = ["a GPU"] * any(slots) if cluster else gpus_here(jobs)
+    names = ["a GPU"] * any(slots) if cluster else gpus_here(jobs, workflow.dryrun)
     at_once = max(1, workflow.resource_settings.nodes if cluster else workflow.cores)
     limits = workflow.global_resources  # a mapping of objects, whose get() takes no default
     if names and any(slots) and not cluster and "gpu" in limits:
         at_once = max(1, min(at_once, limits["gpu"].value // max(slots)))
     found = [Recipe.from_json(job.params.recipe) for job in jobs]
-    watching = "\nhow far each is: python -m workflow.scripts.watch --every 5" if jobs else ""
+    watch = bool(jobs) and not workflow.dryrun
+    watching = "\nhow far each is: python -m workflow.scripts.watch --every 5" if watch else ""
     counted = {name: names.count(name) for name in names}
     where = ", ".join(f"{n} x {name}" if n > 1 else name for name, n in counted.items())
     return budget.announcement(found, where, at_once) + watching
 
 
-def gpus_here(jobs):
+def gpus_here(jobs, dry=False):
     """Names of the GPUs that trainings have here; none where torch is not to look for any.
 
     Ends in one line, before anything is trained, where torch sees no GPU and a training asks for it.
+    dry: without asking torch, for which a dry-run does not wait.
     """
     free = [job for job in jobs if not on_cpu(job.wildcards)]
+    if dry:
+        return ["a GPU"] * bool(free and has_cuda())
     names, refusal = cuda.ask() if free and has_cuda() else ([], "")
     if refusal and any(job.resources.get("gpu", 0) for job in free):
         sys.exit(f"error: {refusal}")
     return names
 
 
-def answer(workflow):
-    """Message with the verdicts that were built, and the files to open."""
+def check_outputs(workflow):
+    """End in one line where the folder of a file that is to be made cannot be written."""
+    files = {path for job in workflow.dag.needrun_jobs() for path in (*job.output, *job.log)}
+    check_writable(*sorted({os.path.dirname(path) for path in files}))
+
+
+MARKDOWN_ENDS = {  # rule: where the terminal stops showing the Markdown that it wrote
+    "verdict": "\n<details>",
+    "arithmetic_report": "\n## How it is measured",
+    "stories_report": "\n## How it is measured",
+    "sanity_report": "\n## How it is measured",
+    "pretraining_report": "\n## ",
+    "pilot_report": None,
+}
+
+
+def answer(workflow, brief=False):
+    """Message with the verdicts that were built, and the files to open.
+
+    brief: of each the first sentence alone.
+    """
     lines, targets = [], []
     for job in workflow.dag.jobs:
-        if job.rule.name == "verdict":
-            told = Path(job.output.markdown).read_text().split("\n<details>")[0]
-            blocks = told.split("\n\n")
-            lines.append("\n\n".join(block for block in blocks if not block.startswith("![")))
-            folder = Path(job.output.markdown).parent
-            targets += [f"{folder}/{name}" for name in ("report.html", "verdict.csv", "figures/")]
-        if job.rule.name in ("arithmetic_report", "stories_report", "sanity_report"):
-            lines.append(Path(job.output.markdown).read_text().split("\n## How it is measured")[0])
-            targets += [job.output.markdown, *job.output.figures]
-        if job.rule.name == "pretraining_report":
-            lines.append(Path(job.output.markdown).read_text().split("\n## ")[0])
-            targets += [job.output.markdown, *job.output.figures]
-        if job.rule.name == "pilot_report":
-            lines.append(Path(job.output.markdown).read_text())
-            targets.append(job.output.markdown)
-        if job.rule.name in ("claims_ledger", "compare_runtimes_of_run"):
-            targets.append(job.output.markdown)
+        name, path = job.rule.name, getattr(job.output, "markdown", None)
+        if path is None or not Path(path).exists():  # `--touch` makes nothing
+            continue
+        if name in MARKDOWN_ENDS:
+            blocks = Path(path).read_text(encoding="utf-8").split(MARKDOWN_ENDS[name])[0]
+            blocks = [block for block in blocks.split("\n\n") if not block.startswith("![")]
+            lines.append(first_sentence(blocks) if brief else "\n\n".join(blocks))
+        if name == "verdict":
+            folder = Path(path).parent
+            targets += [f"{folder}/{file}" for file in ("report.html", "verdict.csv", "figures/")]
+        elif name in (*MARKDOWN_ENDS, "claims_ledger", "compare_runtimes_of_run"):
+            targets += [path, *getattr(job.output, "figures", ())]
     if not lines:
         targets = targets or [path for job in workflow.dag.targetjobs for path in job.output]
+    targets = [path for path in targets if os.path.exists(path)]
     return "\n".join([*lines, *(["Open: " + ", ".join(targets)] if targets else [])])
+
+
+def first_sentence(blocks):
+    """Heading and first sentence of a report's paragraphs, in a line."""
+    text = " ".join(next((b for b in blocks if not b.startswith("#")), "").split())
+    return f"{blocks[0].strip('# ')}: {text.split('. ')[0].rstrip('.')}."
+
+
+def planned(workflow):
+    """Lines after a dry-run: what there is to train, and which keys were edited."""
+    if not workflow.dryrun:
+        return []
+    told = announce(workflow)
+    edits = changes(
+        (job.rule.name, workflow.dag.reason(job)) for job in workflow.dag.needrun_jobs()
+    )
+    return [*edits, told]
+
+
+def unknown_target(workflow, target):
+    """The line on a target that no rule makes, with those most like it."""
+    names = [rule.name for rule in workflow.rules if not rule.name.isdecimal()]
+    for study in config["studies"]:
+        names += study_results(study, config.get("corpus"))
+    files = {}
+    for path in names:
+        files.setdefault(os.path.basename(path), path)
+    hint = did_you_mean(target, names, 2)
+    if not hint:
+        found = did_you_mean(os.path.basename(target), files)
+        hint = found and f"; did you mean {files[found.removeprefix('; did you mean ')[:-1]]}?"
+    return f"target is {target!r}; allowed: a study, or the path of a file that is made here{hint}"
+
+
+if workflow.is_main_process:
+    Ending(
+        unknown=lambda target: unknown_target(workflow, target),
+        planned=lambda: planned(workflow),
+        finished=lambda: [] if workflow.dryrun else [answer(workflow, brief=True)],
+    )

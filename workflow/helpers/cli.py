@@ -1,11 +1,13 @@
 """Helpers of all scripts: flags, errors as one line, a log file, the code's fingerprint."""
 
 import argparse
+import io
 import logging
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 from bitnet.common.errors import ERROR
 from workflow.provenance.fingerprint import script_fingerprint
@@ -19,10 +21,12 @@ logging.raiseExceptions = False  # a full disk under the log must not stop a job
 
 def run(main: Callable[[], None]) -> None:
     """Call a script's main; a ValueError or OSError becomes one line and exit code 1."""
+    for stream in (sys.stdout, sys.stderr):
+        printable(stream)
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit("interrupted; run again and it goes on")
+        sys.exit("interrupted; the same command goes on")
     except Exception as error:
         line = f"{ERROR} {' '.join(str(error).split())}"
         if not isinstance(error, ValueError | OSError):  # a fault of the code
@@ -31,6 +35,12 @@ def run(main: Callable[[], None]) -> None:
             raise
         log.error(line)
         sys.exit(line)
+
+
+def printable(stream: TextIO | None) -> None:
+    """Have characters that a stream's encoding lacks (ASCII has no ×) printed as escapes."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
 
 
 def flags(usage: str | None) -> argparse.ArgumentParser:

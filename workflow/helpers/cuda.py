@@ -16,7 +16,9 @@ ON_CPU = "--config device=cpu trains on the CPU all the same"
 def ask() -> tuple[list[str], str]:
     """`devices` and `refusal`, found by a process of its own: the caller need not import torch."""
     command = [sys.executable, "-m", "workflow.helpers.cuda"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, encoding="utf-8", errors="replace"
+    )
     try:
         found = json.loads(done.stdout)
     except ValueError:

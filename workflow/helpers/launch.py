@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
         run(args)
         return 0
     except (SignalException, KeyboardInterrupt):
-        line = "interrupted; run again and it goes on"
+        line = "interrupted; the same command goes on"
     except ChildFailedError as error:
         line = of_killed(error)
     except Exception as error:  # the other machines did not come, or the first one is gone
@@ -96,7 +96,7 @@ def take_nodes_of_slurm(args: argparse.Namespace) -> None:
         ["scontrol", "show", "hostnames", of["SLURM_STEP_NODELIST"]],
         check=True,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     port = PORTS[int(of["SLURM_JOB_ID"]) % len(PORTS)]
     args.rdzv_endpoint = f"{shown.stdout.split()[0]}:{port}"

@@ -117,7 +117,8 @@ def in_a_process_of_its_own(args: argparse.Namespace, form: str) -> tuple[dict, 
             [*command, "--one", form, "--result", result],
             env={**os.environ, **QUIET, "PYTHONPATH": paths},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]

@@ -85,7 +85,9 @@ def read(study: Study, folder: str) -> tuple[dict, dict]:
         path = Path(f"logs/{folder}{name}.train.log")
         try:
             dates[name] = path.stat().st_mtime
-            logs[name] = status.read_log(path.read_text(errors="replace"), now - dates[name])
+            logs[name] = status.read_log(
+                path.read_text(encoding="utf-8", errors="replace"), now - dates[name]
+            )
         except FileNotFoundError:
             continue
     for name in names:
