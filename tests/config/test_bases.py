@@ -81,6 +81,7 @@ RECIPES = {
     "legacy": (36, "ae15cb88e76e"),
     "legacy_quick": (8, "d8f3dec509c0"),
     "legacy_sample": (36, "ae15cb88e76e"),
+    "long": (24, "e362df63a634"),
     "phase": (128, "4786f7a89b52"),
     "phase_quick": (72, "5fdd5b156fb5"),
     "pilot_quick": (1, "a394faaea9b2"),
