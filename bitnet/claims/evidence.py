@@ -1,7 +1,6 @@
-"""Evidence for claims: one study's verdict and, where its tables are at hand, its runs.
+"""Evidence for claims: one study's verdict and its runs.
 
-What states decide is read from the verdict's table (one row per cell), so that a verdict alone is
-evidence. The unit of statistics is the seed, as in the verdict. In `runs`, columns `Start...` are
+What states decide is read from the verdict's table (one row per cell). The unit of statistics is the seed, as in the verdict. In `runs`, columns `Start...` are
 values at step 0, `Trunk...` those at the end of stage 1, `End...` those at the end of the run.
 """
 
@@ -30,25 +29,21 @@ Found = tuple[bool | None, str, int]
 
 @dataclass(frozen=True)
 class Evidence:
-    """A study: all its rows, its question, the thresholds; or its verdict where rows are None."""
+    """A study: all its rows, its question, the thresholds."""
 
-    rows: pd.DataFrame | None
+    rows: pd.DataFrame
     question: Question
     thresholds: Thresholds
-    verdict: pd.DataFrame | None = None
-    """The table of `judge`, read from a file."""
 
     @cached_property
     def cells(self) -> pd.DataFrame:
         """The table of `bitnet.verdict.rule.judge`, one row per cell."""
-        if self.rows is None:
-            return self.verdict
         return judge(self.rows, self.thresholds, self.question)
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """One row per run: KEY, states, values at start, switch and end; empty without rows."""
-        lines = [] if self.rows is None else map(self._run, self.rows.groupby(KEY))
+        """One row per run: KEY, states, values at start, switch and end."""
+        lines = map(self._run, self.rows.groupby(KEY))
         parts = [f"{when}{name}" for when in ("Start", "Trunk", "End") for name in MEASURED]
         return pd.DataFrame(lines, columns=[*KEY, "TrunkState", "State", *parts, "TrunkEffective"])
 

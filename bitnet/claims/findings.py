@@ -1,43 +1,48 @@
-"""Tables of docs/findings.md: what each study showed, and what that decides of the claims."""
+"""Tables of docs/findings.md, from the tables and verdicts of committed results."""
 
 from collections.abc import Mapping
 
 import pandas as pd
 
-from bitnet.claims.evidence import Evidence, select
+from bitnet.claims.evidence import select
 from bitnet.common.markdown import interval, number, table
+from bitnet.config.question import Question, value_name
+from bitnet.config.thresholds import Thresholds
 from bitnet.verdict.details import primary, style_of
+from bitnet.verdict.doses import doses as compared
 
 ARMS = ("Control", "Treatment")
+TWIN = {"ternary": "ternary", "full_precision": "twin"}
+AT_THE_SWITCH = {  # column of a run's table: (heading, format)
+    "UniquePredictions": ("count", ".0f"),
+    "EffectiveLR": ("step / weight", ".2g"),
+    "Gain": ("gain", ".2f"),
+    "HiddenCosine": ("cosine", ".2f"),
+}
 
 
-def results(studies: Mapping[str, Evidence], files: Mapping[str, str]) -> str:
+def results(verdicts: Mapping[str, pd.DataFrame], links: Mapping[str, str], few: int) -> str:
     """Table of the cells of each study's own protocol, as Markdown.
 
-    studies: evidence by name. files: by name of a study, the target of its link.
+    verdicts: the table of `judge` by study. links: by study, the target of its link. few: seeds
+    below which their number is named.
     """
     lines = []
-    for name, study in studies.items():
-        shown = f"[`{name}`]({files[name]})"
-        shown += ", by rule 1" * by_rule_1(study)
-        for row in _own_protocol(study).to_dict("records"):
-            cell = f"{row['HiddenSize']} {row['Optimizer']} {row['Weights']}"
-            lines.append([shown, cell, *_fields(row, study.thresholds.few_seeds)])
+    for name, cells in verdicts.items():
+        shown = f"[`{name}`]({links[name]})"
+        for row in own_protocol(cells).to_dict("records"):
+            cell = f"{row['HiddenSize']} {row['Optimizer']} {TWIN[row['Weights']]}"
+            lines.append([shown, cell, *_fields(row, few)])
             shown = ""
     header = ["study", "cell", "at the switch", "WD 0.05", "WD 0", "ratio [95 %]", "outcome"]
     return table(header, lines)
 
 
-def by_rule_1(study: Evidence) -> bool:
-    """Whether a study's outcomes are read from a verdict that rule 1 made."""
-    return "OutcomeRule1" not in study.cells
-
-
-def _own_protocol(study: Evidence) -> pd.DataFrame:
+def own_protocol(cells: pd.DataFrame) -> pd.DataFrame:
     """Cells with the rate, Stage-1 WD and variant of the headline, each before its twin."""
-    own = study.cells[study.cells["Headline"]] if study.cells["Headline"].any() else study.cells
+    own = cells[cells["Headline"]] if cells["Headline"].any() else cells
     columns = ["PeakLR", "Stage1WD", "Variant"]
-    cells = select(study.cells, own.iloc[0][columns].to_dict())
+    cells = select(cells, own.iloc[0][columns].to_dict())
     order = ["Optimizer", "HiddenSize", "Weights"]
     return cells.sort_values(order, ascending=[True, True, False])
 
@@ -51,6 +56,48 @@ def _fields(row: Mapping, few: int) -> list[str]:
         outcome += f" ({row['Seeds']} seed{'' if row['Seeds'] == 1 else 's'})"
     ratio = interval(primary(row), style_of(row["Primary"]))
     return [row["TrunkStates"], *ends, ratio, outcome]
+
+
+def doses(rows: pd.DataFrame, thresholds: Thresholds, question: Question) -> str:
+    """Table of every Stage-2 weight decay of a study: counts, loss and states, ternary and twin."""
+    found = compared(rows, thresholds, question)
+    lines = []
+    for value, cells in found.groupby("Dose"):
+        by = {row["Weights"]: row for row in cells.to_dict("records")}
+        lines.append([value_name(value), *_levels(by, "Treatment")])
+    by = {row["Weights"]: row for row in found.drop_duplicates("Weights").to_dict("records")}
+    lines.append([value_name(question.control), *_levels(by, "Control")])
+    header = ["Stage-2 WD"]
+    for name in TWIN.values():
+        header += [f"{name}: states at the end", "count", "loss"]
+    return table(header, lines)
+
+
+def _levels(by: Mapping[str, Mapping], arm: str) -> list[str]:
+    cells = []
+    for weights in TWIN:
+        row = by[weights]
+        levels = number(row[f"{arm}Unique"], ".1f"), number(row[f"{arm}ValLoss"], ".3f")
+        cells += [row[f"{arm}States"], *levels]
+    return cells
+
+
+def reach(rows: pd.DataFrame, cells: pd.DataFrame) -> str:
+    """Table of a study of optimizers: what trunks are like at the switch, and counts at the end.
+
+    rows: tables of its runs. cells: its verdict.
+    """
+    at_switch = rows[rows["Step"] == rows["SwitchStep"]]
+    columns = list(AT_THE_SWITCH)
+    means = at_switch.groupby(["Optimizer", "Weights"])[columns].mean()
+    lines = []
+    for row in own_protocol(cells).to_dict("records"):
+        seen = means.loc[row["Optimizer"], row["Weights"]]
+        shown = [number(seen[name], style) for name, (_, style) in AT_THE_SWITCH.items()]
+        ends = [number(row[f"{arm}Unique"], ".1f") for arm in ARMS]
+        lines.append([row["Optimizer"], TWIN[row["Weights"]], row["TrunkStates"], *shown, *ends])
+    header = ["optimizer", "weights", "at the switch", *(h for h, _ in AT_THE_SWITCH.values())]
+    return table([*header, "end, WD 0.05", "end, WD 0"], lines)
 
 
 def claims(decided: pd.DataFrame) -> str:

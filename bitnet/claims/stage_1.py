@@ -112,7 +112,7 @@ def _sign(gap: Effect, worse: int, margin: float, alpha: float) -> int | None:
 def _changed(e: Evidence, prefix: str) -> tuple[Effect, Effect, str, float] | None:
     """Differences of ln count and of ValLoss at the switch, their words, the level of tests."""
     found = [c for label, c in e.neighbours().items() if label.startswith(prefix)]
-    if not found or e.rows is None:
+    if not found:
         return None
     changed, own = e.trunks(**found[0]), e.trunks()
     level = math.log(e.thresholds.equivalence_ratio)
