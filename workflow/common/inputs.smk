@@ -1,5 +1,5 @@
 # Functions: inputs of rules that depend on config.yaml, and checks before anything runs.
-from bitnet.export.formats import FOLDERS, GGUF, check_format, formats_of
+from bitnet.export.formats import FOLDERS, GGUF, check_format, check_tokenizer, formats_of
 
 
 def text_files(wildcards):
@@ -25,12 +25,15 @@ def tokenizer_settings(wildcards):
     return kinds.pop()
 
 
+def tokenizer_text(wildcards):
+    """Text that a tokenizer is trained on, or checked on where it is copied."""
+    return f"data/{wildcards.corpus}/text.json"
+
+
 def tokenizer_origin(wildcards):
-    """File that a tokenizer is trained on or copied from; none if a package contains it."""
+    """File that a tokenizer is copied from; none if it is trained, or a package contains it."""
     kind, _ = tokenizer_settings(wildcards)
-    if kind in TRAINED:
-        return f"data/{wildcards.corpus}/text.json"
-    if kind == "mistral":
+    if kind in [*TRAINED, "mistral"]:
         return []
     if not Path(kind).is_file():
         kinds = ", ".join([*TRAINED, "mistral"])
@@ -80,8 +83,12 @@ def trained_inputs(wildcards):
 
 
 def export_inputs(wildcards):
-    """Inputs of an export; a format that cannot hold the model ends the pipeline."""
+    """Inputs of an export; a format that cannot hold model or tokenizer ends the pipeline."""
     refused(check_format, model_of(wildcards), wildcards.kind)
+    kind = study_of(wildcards).settings["tokenizer"]
+    if workflow.is_main_process and kind not in ("bpe", "mistral"):
+        places = (Path(kind), Path(trained_inputs(wildcards)["tokenizer"]))
+        refused(check_tokenizer, kind, next(filter(Path.is_file, places), None))
     table = f"results/{wildcards.scope}{wildcards.run}.csv"
     return {**trained_inputs(wildcards), "table": table, "record": str(records.record_of(table))}
 

@@ -30,9 +30,10 @@ def text_parts(wildcards):
 
 
 def tokenizer_flag(wildcards):
-    """Flag of the script `tokenizer` that selects the kind of tokenizer."""
-    flags = {"bpe": "--text", "characters": "--characters", "mistral": "--mistral"}
-    return flags.get(tokenizer_settings(wildcards)[0], "--model")
+    """Flags of the script `tokenizer` that select the kind of tokenizer, before its text."""
+    flags = {"bpe": "--text", "characters": "--characters", "mistral": "--mistral --sample"}
+    kind, _ = tokenizer_settings(wildcards)
+    return flags.get(kind) or f"--model {shlex.quote(kind)} --sample"
 
 
 def tokenizer_size(wildcards):

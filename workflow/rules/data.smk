@@ -28,7 +28,8 @@ rule text:
 
 rule tokenizer:
     input:
-        tokenizer_origin,
+        text=tokenizer_text,
+        origin=tokenizer_origin,
     output:
         model="data/{corpus}/{tokenizer}/tokenizer.model",
         description="data/{corpus}/{tokenizer}/tokenizer.model.json",
@@ -41,7 +42,7 @@ rule tokenizer:
     message:
         "Tokenizer {wildcards.tokenizer} of {wildcards.corpus}"
     shell:
-        "python -m workflow.scripts.tokenizer {params.origin} {input} --output {output.model}"
+        "python -m workflow.scripts.tokenizer {params.origin} {input.text} --output {output.model}"
         " --vocab-size {params.vocab_size} --code {params.code} --log {log}"
 
 
