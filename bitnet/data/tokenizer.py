@@ -9,6 +9,8 @@ import sentencepiece as spm
 from bitnet.common.errors import refuse
 from bitnet.common.files import verify
 
+SPACE = "\u2581"  # how SentencePiece writes a blank; as a letter of a text it becomes one
+
 
 def open_tokenizer(path: str | Path) -> "Tokenizer":
     """A tokenizer made by this project; ValueError where its file or checksum is wrong."""
@@ -29,6 +31,8 @@ class Tokenizer:
             raise refuse("tokenizer", str(path), "a SentencePiece model") from None
         if self.model.bos_id() < 0 or self.model.eos_id() < 0:
             raise refuse("tokenizer", str(path), "a model with bos and eos pieces")
+        self.dummy_prefix = SPACE in self.model.normalize("a")
+        """Whether a blank is put before each text, as with LLaMA-2's and Mistral's models."""
 
     def encode_documents(self, texts: list[str]) -> list[list[int]]:
         """Token ids of each text, with bos before and eos after them."""
@@ -39,12 +43,19 @@ class Tokenizer:
         return self.model.decode([int(i) for i in ids])
 
     def piece_bytes(self) -> np.ndarray:
-        """UTF-8 bytes of each piece, (vocab_size,) int64; 0 for control pieces."""
-        return np.array([self._bytes(i) for i in range(self.vocab_size)], dtype=np.int64)
+        """Bytes of text that each piece stands for, (vocab_size,) int64, to be summed over tokens.
+
+        0 for control pieces, and for unk, whose text is not known. With a dummy prefix bos counts
+        -1: the first piece of the document behind it holds a blank that the text does not.
+        """
+        sizes = np.array([self._bytes(i) for i in range(self.vocab_size)], dtype=np.int64)
+        if self.dummy_prefix:
+            sizes[self.model.bos_id()] = -1
+        return sizes
 
     def _bytes(self, i: int) -> int:
-        if self.model.is_control(i):
+        if self.model.is_control(i) or self.model.is_unknown(i):
             return 0
         if self.model.is_byte(i):
             return 1
-        return len(self.model.id_to_piece(i).replace("\u2581", " ").encode())
+        return len(self.model.id_to_piece(i).replace(SPACE, " ").encode())

@@ -1,7 +1,10 @@
-"""Export formats, and the models that each of them can hold.
+"""Export formats, and the models and tokenizers that they can hold.
 
 Free of torch, so that the pipeline can refuse a wrong pair before anything is trained.
 """
+
+from functools import cache
+from pathlib import Path
 
 from bitnet.common.errors import refuse
 from bitnet.config.recipe import ModelConfig
@@ -50,6 +53,31 @@ def check_format(model: ModelConfig, kind: str) -> None:
             f"swiglu in a GGUF file like {kind}: llama.cpp's Llama has no other gate; export this "
             "model as dense or bitlinear (transformers)",
         )
+
+
+@cache
+def check_tokenizer(kind: str, path: Path | None) -> None:
+    """Check that a tokenizer can be exported; ValueError in one line where it cannot.
+
+    kind: value of the config's key `tokenizer`. path: of its .model, if it is one that exists;
+    those that this project trains, and Mistral's, need none.
+    """
+    if kind == "characters":
+        raise refuse(
+            "tokenizer", kind, "bpe, mistral or a BPE model with byte fallback in a run to export"
+        )
+    if path is None:
+        return
+    from bitnet.data.tokenizer import Tokenizer
+
+    try:
+        from bitnet.export.tokenizer import fast_tokenizer
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{error}; exporting needs: pip install -e '.[export]'") from None
+    try:
+        fast_tokenizer(Tokenizer(path))
+    except ValueError as error:
+        raise ValueError(f"tokenizer {kind!r} cannot be exported: {error}") from None
 
 
 def formats_of(model: ModelConfig) -> list[str]:

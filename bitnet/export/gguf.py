@@ -11,7 +11,7 @@ from bitnet.common.files import whole_file
 from bitnet.config.recipe import ModelConfig
 from bitnet.data.tokenizer import Tokenizer
 from bitnet.export.formats import GGUF, check_format
-from bitnet.export.tokenizer import fast_tokenizer
+from bitnet.export.tokenizer import fast_tokenizer, pad_id
 from bitnet.export.weights import Frozen, Ternary
 
 SMALLEST_SCALE = 2.0**-14  # below it float16 holds fewer than 11 bits
@@ -114,9 +114,10 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer: Tokenizer) -> None:
     writer.add_bos_token_id(sp.bos_id())
     writer.add_eos_token_id(sp.eos_id())
     writer.add_unk_token_id(sp.unk_id())
+    writer.add_pad_token_id(pad_id(tokenizer))
     writer.add_add_bos_token(True)
     writer.add_add_eos_token(False)
-    writer.add_add_space_prefix(False)
+    writer.add_add_space_prefix(tokenizer.dummy_prefix)
     writer.add_remove_extra_whitespaces(False)
 
 

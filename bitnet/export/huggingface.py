@@ -11,7 +11,7 @@ from bitnet.common.files import whole_folder
 from bitnet.config.recipe import Recipe
 from bitnet.data.tokenizer import Tokenizer
 from bitnet.export.formats import check_format
-from bitnet.export.tokenizer import write_tokenizer
+from bitnet.export.tokenizer import pad_id, write_tokenizer
 from bitnet.export.weights import Frozen, Ternary
 
 ACTIVATIONS = {"swiglu": "silu", "relu2": "relu2"}  # as transformers names them
@@ -34,8 +34,9 @@ def write_folder(
     """
     check_format(frozen.recipe.model, kind)
     tensors = packed(frozen) if kind == "bitlinear" else frozen.dense()
-    sp = Tokenizer(tokenizer).model
-    ends = {"bos_token_id": sp.bos_id(), "eos_token_id": sp.eos_id(), "pad_token_id": sp.eos_id()}
+    pieces = Tokenizer(tokenizer)
+    ends = {"bos_token_id": pieces.model.bos_id(), "eos_token_id": pieces.model.eos_id()}
+    ends["pad_token_id"] = pad_id(pieces)
     settings = {**llama_config(frozen.recipe), **ends}
     if kind == "bitlinear":
         settings["quantization_config"] = BITLINEAR

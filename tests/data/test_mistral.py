@@ -59,4 +59,7 @@ def test_a_study_may_name_it_and_is_planned_without_the_package(tmp_path):
     assert done.returncode == 0, done.stderr
     said = done.stdout + done.stderr
     assert "data/stories/mistral-32000/tokenizer.model" in said
-    assert "tokenizer --mistral  --output" in said and "--vocab-size 32000" in said
+    assert (
+        "tokenizer --mistral --sample data/stories/text.json --output" in said
+        and "--vocab-size 32000" in said
+    )

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from bitnet.common.tensors import load_tensors
-from bitnet.export.formats import FORMATS, check_format, formats_of
+from bitnet.export.formats import FORMATS, check_format, check_tokenizer, formats_of
 from tests.helpers.exports import (
     Run,
     by_gguf,
@@ -102,6 +102,17 @@ def test_what_no_format_can_hold_is_refused_by_all_in_one_line(key):
     for kind in FORMATS:
         with pytest.raises(ValueError, match=f"^{key} is True; allowed: false in a model "):
             check_format(model, kind)
+
+
+def test_tokenizers_that_no_format_can_hold_are_refused_in_one_line(real_data):
+    """Kind of fault: an export refused only after days of training."""
+    with pytest.raises(ValueError, match=r"^tokenizer is 'characters'; allowed: bpe, mistral or"):
+        check_tokenizer("characters", None)
+    collapsing = real_data("tokenizers/tinystories_tok2048.model")
+    with pytest.raises(ValueError, match=r"^tokenizer 'it' cannot be exported: .*otherwise"):
+        check_tokenizer("it", collapsing)
+    check_tokenizer("llama", real_data("tokenizers/llama2_32000.model"))
+    check_tokenizer("mistral", None)
 
 
 def test_damaged_or_foreign_weights_are_refused(run, tmp_path, capsys):

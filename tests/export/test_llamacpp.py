@@ -6,7 +6,7 @@ import torch
 
 from bitnet.data.stories.grammar import stories
 from bitnet.data.tokenizer import Tokenizer
-from tests.export.test_tokenizer import STRINGS, lines
+from tests.export.test_tokenizer import ODD, STRINGS, lines, write_vocabulary
 from tests.helpers.agreement import agreement
 from tests.helpers.exports import Run, logits, train_run
 
@@ -63,6 +63,19 @@ def test_llama_cpp_splits_text_as_training_did(run, tmp_path):
     for text in texts:
         ids = model.tokenize(text.encode(), add_bos=False, special=False)
         assert ids == ours.model.encode(text), repr(text)
+    assert model.tokenize(b"x", add_bos=True)[0] == ours.model.bos_id()
+
+
+@pytest.mark.parametrize("name", ["llama2_32000", "mistral_v1_32000"])
+def test_llama_cpp_splits_odd_lines_as_a_model_with_a_dummy_prefix_does(real_data, tmp_path, name):
+    """Kind of fault: the blank before a text lost or doubled."""
+    ours = Tokenizer(path := real_data(f"tokenizers/{name}.model"))
+    write_vocabulary(path, tmp_path / "t.gguf")
+    model = opened(tmp_path / "t.gguf", vocab_only=True)
+    for text in [*ODD, *lines(stories(1, "validation"))]:
+        if "\0" not in text:
+            ids = model.tokenize(text.encode(), add_bos=False, special=False)
+            assert ids == ours.model.encode(text), repr(text)
     assert model.tokenize(b"x", add_bos=True)[0] == ours.model.bos_id()
 
 

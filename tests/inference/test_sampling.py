@@ -148,6 +148,8 @@ def test_the_script_streams_a_prompt_and_its_continuation(written):
         (["--model", "README.md"], "model is 'README.md'; allowed: weights"),
         (["--data", "nowhere"], "no data set below 'nowhere'"),
         (["--top-p", "0"], "top_p is 0.0; allowed: above 0"),
+        # Kind of fault: a byte that is not UTF-8 on the command line, and a traceback out of C++
+        (["--prompt", "\udcff"], r"--prompt is '\udcff'; allowed: UTF-8 text"),
         (["--max-tokens", "0"], "--max-tokens is 0; allowed"),
         (["--tokenizer", "README.md"], "tokenizer is 'README.md'; allowed: a SentencePiece model"),
     ],

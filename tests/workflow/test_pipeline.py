@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from sentencepiece import SentencePieceTrainer
 
 from bitnet.evaluation.metrics import CSV_TYPES
 from tests.helpers.project import (
@@ -111,6 +112,7 @@ def test_a_study_on_another_corpus_writes_under_a_scope_of_its_own(project):
         ("models/export/quick/h64_wd0/h64_wd0-tq2_0.gguf", ["hidden_size is 64", "256", "f16"]),
         ("models/export/h256_wd0_fp/bitlinear", ["full-precision twin", "dense"]),
         ("models/export/legacy/h256_wd0/dense", ["linear_norms is True", "allowed: false"]),
+        ("models/export/arithmetic/h256_wd0/dense", ["tokenizer is 'characters'", "bpe"]),
     ],
 )
 def test_a_target_that_cannot_be_is_refused_in_one_line(project, target, words):
@@ -118,6 +120,22 @@ def test_a_target_that_cannot_be_is_refused_in_one_line(project, target, words):
     line = done.stderr.strip().splitlines()[-1]
     assert done.returncode != 0 and "Traceback" not in done.stderr
     assert all(word in line for word in words), done.stderr
+
+
+def test_a_tokenizer_that_cannot_be_exported_is_refused_before_anything_is_trained(project):
+    """Kind of fault: a converter's refusal in the last job, after days of training."""
+    with (project / "nfkc.model").open("wb") as file:
+        texts = iter(["A cat sat down.", "The dog ran home."] * 50)
+        flags = {"model_type": "bpe", "byte_fallback": True, "vocab_size": 300, "minloglevel": 2}
+        SentencePieceTrainer.train(sentence_iterator=texts, model_writer=file, **flags)
+    config = project / "config.yaml"
+    changed = config.read_text().replace("tokenizer: bpe", "tokenizer: nfkc.model")
+    config.write_text(changed.replace("vocab_size: 2048", "vocab_size: 300"))
+    done = call(project, SNAKEMAKE, "-n", "models/export/quick/h64_wd0/dense")
+    line = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1 and line.startswith(
+        "error: tokenizer 'nfkc.model' cannot be export"
+    )
 
 
 def test_a_tokenizer_that_is_not_there_is_refused_in_one_line(project):

@@ -1,5 +1,5 @@
 # Functions: inputs of rules that depend on config.yaml, and checks before anything runs.
-from bitnet.export.formats import FOLDERS, GGUF, check_format, formats_of
+from bitnet.export.formats import FOLDERS, GGUF, check_format, check_tokenizer, formats_of
 
 
 def tokenizer_settings(wildcards):
@@ -13,12 +13,6 @@ def tokenizer_settings(wildcards):
     if len(kinds) != 1:
         sys.exit(f"error: tokenizer {wildcards.tokenizer!r} belongs to {len(kinds)} settings")
     return kinds.pop()
-
-
-def tokenizer_origin(wildcards):
-    """Text that a tokenizer is trained on; none if it is copied."""
-    kind, _ = tokenizer_settings(wildcards)
-    return f"data/{wildcards.corpus}/text.json" if kind in TRAINED else []
 
 
 def pilot(wildcards):
@@ -63,8 +57,12 @@ def trained_inputs(wildcards):
 
 
 def export_inputs(wildcards):
-    """Inputs of an export; a format that cannot hold the model ends the pipeline."""
+    """Inputs of an export; a format that cannot hold model or tokenizer ends the pipeline."""
     refused(check_format, model_of(wildcards), wildcards.kind)
+    kind = study_of(wildcards).settings["tokenizer"]
+    if workflow.is_main_process and kind not in ("bpe", "mistral"):
+        places = (Path(kind), Path(trained_inputs(wildcards)["tokenizer"]))
+        refused(check_tokenizer, kind, next(filter(Path.is_file, places), None))
     table = f"results/{wildcards.scope}{wildcards.run}.csv"
     return {**trained_inputs(wildcards), "table": table, "record": str(records.record_of(table))}
 

@@ -30,7 +30,7 @@ def text_parts(wildcards):
 
 
 def tokenizer_flag(wildcards):
-    """Flags of the script `tokenizer` that select the kind of tokenizer, before its text if any."""
+    """Flags of the script `tokenizer` that select the kind of tokenizer, before its text."""
     kind, _ = tokenizer_settings(wildcards)
     if kind in COPIED_OR_TRAINED:
         return COPIED_OR_TRAINED[kind]
@@ -38,10 +38,10 @@ def tokenizer_flag(wildcards):
     if digest is None:
         kinds = ", ".join(COPIED_OR_TRAINED)
         sys.exit(f"error: tokenizer is {kind!r}; allowed: {kinds}, or the path of a file")
-    return f"--sha256 {digest} --model {shlex.quote(path)}"
+    return f"--sha256 {digest} --model {shlex.quote(path)} --sample"
 
 
-COPIED_OR_TRAINED = {"bpe": "--text", "characters": "--characters", "mistral": "--mistral"}
+COPIED_OR_TRAINED = {"bpe": "--text", "characters": "--characters", "mistral": "--mistral --sample"}
 
 
 def tokenizer_size(wildcards):

@@ -27,7 +27,7 @@ rule text:
 
 rule tokenizer:
     input:
-        tokenizer_origin,
+        "data/{corpus}/text.json",
     output:
         model="data/{corpus}/{tokenizer}/tokenizer.model",
         description="data/{corpus}/{tokenizer}/tokenizer.model.json",

@@ -102,7 +102,9 @@ def tokenizer_of(metadata: dict, args: argparse.Namespace) -> Tokenizer:
 
 
 def encode(tokenizer: Tokenizer, prompt: str) -> list[int]:
-    """Token ids of bos and a prompt; ValueError for characters without a piece."""
+    """Token ids of bos and a prompt; ValueError where it is not UTF-8, or lacks pieces."""
+    if any("\ud800" <= character <= "\udfff" for character in prompt):  # what argv makes of it
+        raise refuse("--prompt", prompt, "UTF-8 text")
     ids = tokenizer.model.encode(prompt, add_bos=True)
     if tokenizer.model.unk_id() in ids:
         known = tokenizer.model.encode(sorted(set(prompt)))
