@@ -1,7 +1,8 @@
 """Evidence for claims: one study's verdict and its runs.
 
-What states decide is read from the verdict's table (one row per cell). The unit of statistics is the seed, as in the verdict. In `runs`, columns `Start...` are
-values at step 0, `Trunk...` those at the end of stage 1, `End...` those at the end of the run.
+What states decide is read from the verdict's table (one row per cell). The unit of statistics is
+the seed, as in the verdict. In `runs`, columns `Start...` are values at step 0, `Trunk...` those at
+the end of stage 1, `End...` those at the end of the run.
 """
 
 from collections.abc import Mapping, Sequence

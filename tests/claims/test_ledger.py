@@ -231,20 +231,6 @@ def test_a_treatment_that_crashes_fixes_nothing():
     assert outcome(FIXES, evidence(with_diverged("control, all", 3))) == "inconclusive"
 
 
-def test_a_verdict_alone_decides_what_states_decide():
-    whole = evidence(*WITH_TWIN, HEALTHY, LOST.assign(**LARGE), at_the_switch([60] * 5, **SMOOTH))
-    bare = Evidence(None, whole.question, LIMITS, whole.cells)
-    left, right = (ledger({"a": study}).set_index("Claim") for study in (whole, bare))
-    both = right["Outcome"] != "not tested"
-    assert both.sum() >= 8
-    pd.testing.assert_frame_equal(left[both], right[both])
-    of_seeds = {claim for claim, out in left["Outcome"].items() if out != right["Outcome"][claim]}
-    assert of_seeds == {
-        SHORT["Loss falls while diversity collapses"],
-        SHORT["Label smoothing does not help"],
-    }
-
-
 def test_the_order_of_rows_changes_nothing():
     study = evidence(SICK, HEALTHY, at_the_switch([60] * 5, Variant="clip0.1"))
     shuffled = Evidence(study.rows.sample(frac=1, random_state=0), study.question, LIMITS)
