@@ -149,6 +149,7 @@ def test_the_script_streams_a_prompt_and_its_continuation(written):
         (["--data", "nowhere"], "no data set below 'nowhere'"),
         (["--top-p", "0"], "top_p is 0.0; allowed: above 0"),
         (["--max-tokens", "0"], "--max-tokens is 0; allowed"),
+        (["--prompt", "\udcff"], "--prompt is '\\udcff'; allowed: UTF-8 text"),
         (["--tokenizer", "README.md"], "tokenizer is 'README.md'; allowed: a SentencePiece model"),
     ],
 )
