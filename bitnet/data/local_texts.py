@@ -36,10 +36,8 @@ def read_files(
             yield from reader(path, source, odd)
         except UnicodeDecodeError:
             raise _not_utf8(path) from None
-        except PermissionError:
-            raise CorpusError(
-                f"file {file.path!r} cannot be read; allowed: one you may read"
-            ) from None
+        except OSError as error:
+            raise CorpusError(f"file {file.path!r} cannot be read: {error.strerror}") from None
 
 
 def _read_txt(path: Path, source: Mapping, odd: MutableMapping) -> Iterator[str]:

@@ -260,6 +260,15 @@ def test_a_corpus_of_files_needs_its_training_files(config):
         check(put(config, "corpora/mine", block), SCHEMA)
 
 
+@pytest.mark.parametrize("separator", ["", "--", "<|endoftext|>"])
+def test_patterns_may_have_braces_and_the_separator_may_be_a_blank_line(config, separator):
+    block = {"source": "files", "train": ["${DATA}/{a}*.txt"], "separator": separator}
+    block |= {"train_bytes": 1000, "validation_bytes": 1000}
+    check(put(config, "corpora/mine", block), SCHEMA)
+    with pytest.raises(ValueError, match=r"separator is ' '; allowed: at most 1000.*blank line"):
+        check(put(config, "corpora/mine", {**block, "separator": " "}), SCHEMA)
+
+
 def test_every_key_is_described_in_the_schema_and_commented_in_the_config():
     def undescribed(schema, path=""):
         for key, inner in schema.get("properties", {}).items():

@@ -69,6 +69,17 @@ def test_half_a_character_in_json_is_refused_with_its_line(tmp_path):
     assert refusal(path) == said
 
 
+def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    """Reports of disks that fail while a text is read: an error number and no file."""
+    path = write_jsonl(tmp_path / "a.jsonl", TEXTS)
+
+    def fail(*_, **__):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(json, "loads", fail)
+    assert refusal(path) == f"file {str(path)!r} cannot be read: Input/output error"
+
+
 def test_an_unknown_suffix_is_refused_with_the_known_ones(tmp_path):
     path = write_txt(tmp_path / "a.csv", TEXTS)
     assert refusal(path) == f"file {str(path)!r}: allowed: .txt, .jsonl, .parquet"

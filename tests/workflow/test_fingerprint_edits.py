@@ -175,6 +175,22 @@ def test_a_word_of_the_built_in_stories_touches_no_other_text(project, source, t
     assert scripts.isdisjoint({"train", "evaluate", "verdict", "figures", "report", "export"})
 
 
+@pytest.mark.parametrize(
+    ("module", "kinds"),
+    [
+        ("local_files", {"files"}),
+        ("local_texts", {"files"}),
+        ("articles", {"wikitext2"}),
+        ("hub", {"wikitext2", "tinystories"}),
+        ("split", {"stories", "arithmetic", "files", "wikitext2", "tinystories"}),
+    ],
+)
+def test_an_edit_of_one_reader_touches_no_text_of_another_kind(project, module, kinds):
+    edit = (f"bitnet/data/{module}.py", "\n\n\n", "\n\n\nSPARE = 1\n\n\n")
+    for source in ("stories", "arithmetic", "files", "wikitext2", "tinystories"):
+        assert ("text" in changed(project, edit, source)) == (source in kinds), source
+
+
 def test_modules_may_be_renamed_and_moved_from_room_to_room(project):
     before = unedited(project, None)
     moves = {"bitnet.training.loss": "bitnet.model.cross_entropy", "bitnet.data": "bitnet.corpus"}

@@ -201,10 +201,10 @@ UNUSABLE = {  # a file of text, and what is said of it
         END.join(f"{i:09b}".replace("0", "one ").replace("1", "two ").encode() for i in range(500)),
         ["vocab_size is 512", "allowed: at most"],
     ),
-    "one_document": (b"one document " * 900, ["split", "no documents", "both splits"]),
+    "blank": (b" \n" * 9_000, ["split", "no documents", "both splits"]),
     "empty": (b"", ["empty.txt' is empty", "UTF-8"]),
     "binary": (b"\0\1\2" * 9_000, ["binary.txt' is binary", "UTF-8"]),
-    "latin": (b"caf\xe9 " * 9_000, ["latin.txt' is not UTF-8"]),
+    "latin": (b"caf\xe9 " * 9_000, ["latin.txt' is not UTF-8", "line 1, character 4"]),
     "short": (
         END.join((STORY % (("old", "big")[i % 2], i, i * 7 % 90)).encode() for i in range(3_000)),
         ["validation split", "at least 4097"],

@@ -246,6 +246,28 @@ def test_own_files_are_known_by_content_and_may_go_away(built):
 
 
 @pytest.mark.slow
+def test_a_tokenizer_from_a_path_is_known_by_content_and_may_go_away(built):
+    """Reports of a tokenizer of the same name and date that was another one."""
+    own, target = built / "own.model", "data/mine/own-512/tokenizer.model"
+    shutil.copy(next(built.glob("data/mine/*/tokenizer.model")), own)
+    study = {"corpus": "mine", "tokenizer": "own.model"}
+    (built / "own.yaml").write_text(json.dumps({**MINE, "studies": {"quick": study}}))
+
+    def shown(*more: str) -> str:
+        return snakemake(built, target, *more, *TINY, "own.yaml", "--cores", "1")
+
+    shown()
+    os.utime(own)
+    assert "Nothing to be done" in shown("-n")
+    whole, date = own.read_bytes(), own.stat().st_mtime
+    own.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    os.utime(own, (date, date))
+    assert {*jobs(shown("-n"))} == {"tokenizer", "total"}
+    own.unlink()
+    assert "Nothing to be done" in shown("-n")
+
+
+@pytest.mark.slow
 def test_a_clone_says_when_its_results_are_of_other_text(built, tmp_path):
     """Reports of clones with other text under the same name, for which nothing was to be done."""
     with (built / ".gitignore").open("a", encoding="utf-8") as file:

@@ -12,7 +12,10 @@ def lineage_of(wildcards):
     """Lineage of a run's table: inputs and code by step."""
     study = study_of(wildcards)
     settings, source = study.settings, config["corpora"][study.corpus]
-    record, kind = f"results/{wildcards.scope}{wildcards.run}{records.SUFFIX}", settings["tokenizer"]
+    record, kind = (
+        f"results/{wildcards.scope}{wildcards.run}{records.SUFFIX}",
+        settings["tokenizer"],
+    )
     copied = {}
     if kind not in COPIED_OR_TRAINED:
         copied["sha256"] = copied_model(kind, study.corpus, study.tokenizer, record)[1]

@@ -102,8 +102,8 @@ def tokenizer_of(metadata: dict, args: argparse.Namespace) -> Tokenizer:
 
 
 def encode(tokenizer: Tokenizer, prompt: str) -> list[int]:
-    """Token ids of bos and a prompt; ValueError where it is not UTF-8, or lacks pieces."""
-    if any("\ud800" <= character <= "\udfff" for character in prompt):  # what argv makes of it
+    """Token ids of bos and a prompt; ValueError for characters without a piece and broken ones."""
+    if any("\ud800" <= sign <= "\udfff" for sign in prompt):  # a byte of the command line
         raise refuse("--prompt", prompt, "UTF-8 text")
     ids = tokenizer.model.encode(prompt, add_bos=True)
     if tokenizer.model.unk_id() in ids:
