@@ -188,7 +188,7 @@ def _explain(error: ValidationError) -> ConfigError:
     ]
     found = error.instance
     if spelled := _spelled(found, error.schema.get("type")):
-        allowed.append(f"written with a point and a sign: {spelled}")
+        allowed[-1] += f"; YAML spells it {spelled}"
     elif isinstance(found, str):
         allowed[-1] += did_you_mean(found, error.schema.get("enum", ()))
     return ConfigError(keys, refuse(key, found, ", ".join(allowed)))

@@ -18,7 +18,19 @@ from bitnet.config.recipe import Recipe
 from bitnet.config.study import OVER_STEPS, TRAINED, Study
 from bitnet.data import corpora, parts
 from workflow.helpers import cuda
+from workflow.helpers.cli import printable
+from workflow.helpers.ending import Ending
 from workflow.provenance import fingerprint, records
+
+printable(sys.stdout)
+if (
+    workflow.is_main_process
+):  # first of all, for a Ctrl-C that comes early; what it calls, comes below
+    Ending(
+        unknown=lambda target: unknown_target(workflow, target),
+        planned=lambda: planned(workflow),
+        finished=lambda: [] if workflow.dryrun else [answer(workflow, brief=True)],
+    )
 
 # Any --directory and an environment that is not activated work: jobs find this Python first.
 _BIN, _ROOT = (shlex.quote(str(path)) for path in (Path(sys.executable).parent, ROOT))

@@ -1,19 +1,11 @@
 # Functions: messages on the terminal, the amount of training before and the answer after.
 from bitnet.common.errors import did_you_mean
 from workflow.helpers.changes import changes
-from workflow.helpers.cli import printable
-from workflow.helpers.ending import Ending
-
-printable(sys.stdout)
 
 
 def announce(workflow):
     """Message on the number of trainings, their expected time and disk."""
-    jobs = [
-        job
-        for job in workflow.dag.needrun_jobs()
-        if job.rule.name in ("train_trunk", "train_branch")
-    ]
+    jobs = [job for job in needed(workflow) if job.rule.name in ("train_trunk", "train_branch")]
     slots = [job.resources.get("gpu", 0) for job in jobs]
     cluster = workflow.non_local_exec  # whose jobs do not use this machine
     names = ["a GPU"] * any(slots) if cluster else gpus_here(jobs, workflow.dryrun)
@@ -27,6 +19,11 @@ def announce(workflow):
     counted = {name: names.count(name) for name in names}
     where = ", ".join(f"{n} x {name}" if n > 1 else name for name, n in counted.items())
     return budget.announcement(found, where, at_once) + watching
+
+
+def needed(workflow):
+    """Jobs that a run consists of; at the end of a dry-run too, which has them all finished."""
+    return workflow.dag.needrun_jobs(exclude_finished=False)
 
 
 def gpus_here(jobs, dry=False):
@@ -46,7 +43,7 @@ def gpus_here(jobs, dry=False):
 
 def check_outputs(workflow):
     """End in one line where the folder of a file that is to be made cannot be written."""
-    files = {path for job in workflow.dag.needrun_jobs() for path in (*job.output, *job.log)}
+    files = {path for job in needed(workflow) for path in (*job.output, *job.log)}
     check_writable(*sorted({os.path.dirname(path) for path in files}))
 
 
@@ -95,11 +92,8 @@ def planned(workflow):
     """Lines after a dry-run: what there is to train, and which keys were edited."""
     if not workflow.dryrun:
         return []
-    told = announce(workflow)
-    edits = changes(
-        (job.rule.name, workflow.dag.reason(job)) for job in workflow.dag.needrun_jobs()
-    )
-    return [*edits, told]
+    reasons = ((job.rule.name, workflow.dag.reason(job)) for job in needed(workflow))
+    return [*changes(reasons), announce(workflow)]
 
 
 def unknown_target(workflow, target):
@@ -115,11 +109,3 @@ def unknown_target(workflow, target):
         found = did_you_mean(os.path.basename(target), files)
         hint = found and f"; did you mean {files[found.removeprefix('; did you mean ')[:-1]]}?"
     return f"target is {target!r}; allowed: a study, or the path of a file that is made here{hint}"
-
-
-if workflow.is_main_process:
-    Ending(
-        unknown=lambda target: unknown_target(workflow, target),
-        planned=lambda: planned(workflow),
-        finished=lambda: [] if workflow.dryrun else [answer(workflow, brief=True)],
-    )

@@ -2,17 +2,19 @@
 
 import ast
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from bitnet.common.errors import shorten
 from workflow.provenance.records import flat
 
-MOST = 5  # keys that are shown
+MOST = 5  # changes that are shown
+CODE = re.compile("[0-9a-f]{16}")  # a fingerprint
 
 
 def changes(jobs: Iterable[tuple[str, Any]]) -> list[str]:
-    """Lines "changed since: key a -> b (in 16 files)", the most frequent change first.
+    """Lines "changed: key a -> b (16 jobs)", the most frequent change first.
 
     jobs: for each job the name of its rule and Snakemake's reason to run it.
     """
@@ -21,9 +23,9 @@ def changes(jobs: Iterable[tuple[str, Any]]) -> list[str]:
         if change := getattr(reason, "params_changed", None):
             for line in set(differing(rule, change.only_old, change.only_new)):
                 found[line] = found.get(line, 0) + 1
-    lines = sorted(found, key=lambda line: -found[line])
-    more = [f"and {len(lines) - MOST} more changes"] if len(lines) > MOST else []
-    return [f"changed: {line} (steps: {found[line]})" for line in lines[:MOST]] + more
+    lines = sorted(found, key=lambda line: (-found[line], line))
+    more = [f"and {_count(len(lines) - MOST, 'change')} more"] if len(lines) > MOST else []
+    return [f"changed: {line} ({_count(found[line], 'job')})" for line in lines[:MOST]] + more
 
 
 def differing(rule: str, before: Iterable[str], now: Iterable[str]) -> Iterator[str]:
@@ -39,8 +41,9 @@ def differing(rule: str, before: Iterable[str], now: Iterable[str]) -> Iterator[
                 for key in sorted(left.keys() | right.keys()):
                     if left.get(key) != right.get(key):
                         yield f"{key} {_show(left.get(key))} -> {_show(right.get(key))}"
-    if any(plain):
-        yield f"{rule}: {', '.join(map(_show, plain[0]))} -> {', '.join(map(_show, plain[1]))}"
+    for one, other in zip(*plain, strict=False):
+        what = "the code of " if all(CODE.fullmatch(str(v)) for v in (one, other)) else ""
+        yield f"{what}{rule} {_show(one)} -> {_show(other)}"
 
 
 def _read(text: str) -> Any:
@@ -50,6 +53,10 @@ def _read(text: str) -> Any:
         return json.loads(value) if isinstance(value, str) else value
     except (ValueError, SyntaxError):
         return text.strip("'")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _show(value: Any) -> str:

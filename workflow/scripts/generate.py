@@ -8,6 +8,7 @@ the number of tokens per second to the standard error.
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -39,7 +40,8 @@ def main(argv: list[str] | None = None) -> None:
         raise refuse("--threads", args.threads, "an integer of at least 1")
     trained, metadata = load_trained(args.model)
     tokenizer = tokenizer_of(metadata, args)
-    ids = encode(tokenizer, args.prompt)
+    prompt = readable(args.prompt)
+    ids = encode(tokenizer, prompt)
     with claim(args.device, args.threads) as device:
         model = Inference(trained.to(device))
         began, count = time.perf_counter(), 0
@@ -53,7 +55,7 @@ def main(argv: list[str] | None = None) -> None:
                     return
                 yield token.item()
 
-        print(args.prompt, end="", flush=True)
+        print(prompt, end="", flush=True)
         for piece in streamed(tokenizer, ids, counted()):
             print(piece, end="", flush=True)
         print()
@@ -99,6 +101,16 @@ def tokenizer_of(metadata: dict, args: argparse.Namespace) -> Tokenizer:
         f"no data set below {args.data!r} is the one that {args.model} was trained on; allowed: "
         "--data with the folder that holds it, or --tokenizer"
     )
+
+
+def readable(prompt: str) -> str:
+    """A prompt whose bytes the locale could not read, read as UTF-8; ValueError for others."""
+    if not any("\ud800" <= letter <= "\udfff" for letter in prompt):
+        return prompt
+    try:
+        return os.fsencode(prompt).decode("utf-8")
+    except UnicodeError:
+        raise refuse("--prompt", prompt, "UTF-8 text") from None
 
 
 def encode(tokenizer: Tokenizer, prompt: str) -> list[int]:
