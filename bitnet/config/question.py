@@ -19,6 +19,7 @@ COUNT = "UniquePredictions"
 RATIOS = (COUNT, "PDR")  # metrics compared by their logarithms: margins are ratios
 SHORT, LONG = {STAGE2: "WD"}, {STAGE2: "Stage-2 WD"}  # names of axes; default: the key
 AXIS = {axis.key: axis for axis in AXES}
+RATES_TO_CHOOSE = 3  # the better one of two is always at an edge of those tried
 IN_A_HEADLINE = ("variant", *(key for key in AXIS if key != "seed"))
 
 Value = float | str | bool
@@ -136,6 +137,10 @@ class Question:
         """The comparison in words, for a sentence: 'Stage-2 WD 0 instead of 0.05'."""
         key, treatment, control = self.axis.key, *map(value_name, (self.treatment, self.control))
         return f"{LONG.get(key, key)} {treatment} instead of {control}"
+
+    def chooses_rates(self, rates: int) -> bool:
+        """Whether the arms of a study with so many learning rates can each have their best one."""
+        return self.axis.key != "peak_lr" and rates >= RATES_TO_CHOOSE
 
     def value(self, arm: str) -> Value:
         """The axis value of "treatment" or "control"."""

@@ -133,9 +133,18 @@ class Study:
         plane = [self.varied(key) > 1 and key != arms for key in ("peak_lr", "stage1_weight_decay")]
         if all(plane):
             return ["phase"]
+        if self.chooses_rates:
+            return ["price"]
         sizes = self.varied("hidden_size") if arms != "hidden_size" else 1
         scaling = ["scaling"] * (sizes >= SIZES_TO_SCALE)
         return [*OVER_STEPS, *scaling]
+
+    @property
+    def chooses_rates(self) -> bool:
+        """Whether arms are compared at each one's best learning rate too."""
+        if "question" not in self.settings:
+            return False
+        return self.question().chooses_rates(self.varied("peak_lr"))
 
     def count(self) -> int:
         """How many runs there are, without listing them."""

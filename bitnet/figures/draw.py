@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from bitnet.config.question import ORIGINAL, Question
 from bitnet.config.thresholds import Thresholds
-from bitnet.figures import mechanism, phase, scaling, trajectories
+from bitnet.figures import mechanism, phase, price, scaling, trajectories
 from bitnet.figures.rows import prepared
 from bitnet.figures.style import STYLE
 
@@ -20,6 +20,7 @@ FIGURES = {
     **{name: partial(trajectories.draw, name) for name in trajectories.QUANTITIES},
     "mechanism": mechanism.draw,
     "phase": phase.draw,
+    "price": price.draw,
     "scaling": scaling.draw,
 }
 

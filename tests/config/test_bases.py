@@ -86,6 +86,7 @@ RECIPES = {
     "phase_quick": (72, "5fdd5b156fb5"),
     "pilot_quick": (1, "a394faaea9b2"),
     "portable": (4, "1f7d4b1fb5d0"),
+    "price": (72, "1ffd735c8522"),
     "pretraining_quick": (1, "8b7f3114f4e4"),
     "reach": (84, "13ea46185ac0"),
     "scaling": (96, "bddf15b0ee45"),

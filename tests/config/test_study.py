@@ -116,6 +116,7 @@ OVER_STEPS = ["unique_predictions", "loss", "pdr", "mechanism"]
         ("legacy", OVER_STEPS),
         ("scaling", [*OVER_STEPS, "scaling"]),
         ("phase_quick", ["phase"]),
+        ("price", ["price"]),
     ],
 )
 def test_a_study_has_the_figures_that_show_what_its_grid_varies(config, name, figures):

@@ -74,7 +74,7 @@ EDITS = {  # name: file, old, new, scripts that are run again
         "loss_spike_above: float = 2",
         "loss_spike_above: float = 3",
         {"error_rates", "pilot_report", "pretraining_report", *["verdict", "figures", "report"]}
-        | {"claims", "results_template"},
+        | {"claims", "results_template", "best_rates"},
     ),
     "a rule of the anomalies": (
         "bitnet/monitoring/anomalies.py",
@@ -124,7 +124,7 @@ EDITS = {  # name: file, old, new, scripts that are run again
         "HASH_DIGITS = 12",
         "HASH_DIGITS = 13",
         {"evaluate", "references", "verdict", "figures", "report", "claims", "error_rates"}
-        | {"results_template", "export"},
+        | {"results_template", "best_rates", "export"},
     ),
 }
 

@@ -137,7 +137,9 @@ def study_results(name, corpus=None):
     if kind := study.settings.get("experiment"):
         tables = tables_of(name, corpus) if kind == "pretraining" else []
         return [*experiment_results(scope, kind), *tables]
-    lists = [f"results/{scope}{name}" for name in ("verdict.md", "report.html", "provenance.json")]
+    names = ["verdict.md", "report.html", "provenance.json"]
+    names += ["best_rates.csv"] * study.chooses_rates
+    lists = [f"results/{scope}{name}" for name in names]
     return [*lists, *figures(scope, study.figures()), *tables_of(name, corpus)]
 
 

@@ -107,6 +107,13 @@ def recognise_results_template(wildcards):
     return recognise_study(wildcards, part, judged_by(wildcards, part), outputs)
 
 
+def recognise_best_rates(wildcards):
+    """Recognise a committed table of best learning rates by its record."""
+    part = "best_rates"
+    outputs = [f"results/{wildcards.scope}{part}.csv"]
+    return recognise_study(wildcards, part, judged_by(wildcards, part), outputs)
+
+
 def judged_by(wildcards, script):
     """Question, thresholds, title and code of a script on a study's tables."""
     return {

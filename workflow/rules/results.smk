@@ -122,6 +122,29 @@ rule results_template:
         " --markdown {output.markdown} --code {params.code} --log {log}"
 
 
+rule best_rates:
+    input:
+        recognise_best_rates,
+        tables=run_tables,
+        records=run_records,
+    output:
+        csv="results/{scope}best_rates.csv",
+        record="results/{scope}best_rates.provenance.json",
+    log:
+        "logs/{scope}best_rates.log",
+    params:
+        question=question,
+        thresholds=canonical(config["verdict"]),
+        title=study_title,
+        code=code_of("best_rates"),
+    message:
+        "Best learning rates of {params.title}"
+    shell:
+        "python -m workflow.scripts.best_rates --inputs {input.tables} --question {params.question:q}"
+        " --thresholds {params.thresholds:q} --title {params.title:q} --csv {output.csv}"
+        " --code {params.code} --log {log}"
+
+
 rule error_rates:
     input:
         tables=run_tables,

@@ -16,7 +16,7 @@ from bitnet.config.question import Question
 from bitnet.config.thresholds import Thresholds
 from bitnet.data.overlap import describe
 from bitnet.evaluation.record import RunRecord
-from bitnet.verdict.doses import doses, section
+from bitnet.verdict import best_rates, doses
 from bitnet.verdict.report import markdown
 from bitnet.verdict.rule import judge
 from workflow.helpers.cli import log, parsed, run
@@ -40,9 +40,14 @@ def main(argv: list[str] | None = None) -> None:
         print(f"warning: {note}", file=sys.stderr)
     write_text(args.csv, cells.to_csv(index=False, float_format="%.6g"))
     conditions = [*notes, made(records)]
-    found = doses(rows, thresholds, question)
-    further = section(found, question) if len(found) else ""
-    text = markdown(cells, question, thresholds, args.title, conditions, args.picture, further)
+    further = []
+    if len(found := best_rates.best_rates(rows, thresholds, question)):
+        further.append(best_rates.section(found, question, thresholds))
+    if len(found := doses.doses(rows, thresholds, question)):
+        further.append(doses.section(found, question))
+    text = markdown(
+        cells, question, thresholds, args.title, conditions, args.picture, "\n\n".join(further)
+    )
     write_text(args.markdown, text)
     seal(args, "verdict", picture=args.picture)
 
