@@ -54,7 +54,7 @@ def matching_files(patterns: list[str], key: str) -> list[LocalFile]:
                 f"{key} is {pattern!r}; allowed: only what may be read, unlike {error.filename!r}"
             ) from None
         if not files:
-            meant = f" ({expanded(pattern)})" if expanded(pattern) != pattern else ""
+            meant = f" ({expanded(pattern)!r})" if expanded(pattern) != pattern else ""
             raise CorpusError(
                 f"{key} is {pattern!r}{meant}; allowed: a pattern that matches a file"
             )

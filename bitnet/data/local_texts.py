@@ -12,7 +12,7 @@ from bitnet.common.errors import CorpusError, one_line, one_of, shorten
 from bitnet.data.local_files import LocalFile
 
 DEFAULTS = {"separator": "<|endoftext|>", "column": "text", "validation_share": 0.1}
-# What `open` and `json` understand of the first bytes of a file in another encoding.
+# Other encodings, by the first bytes of a file.
 MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
@@ -21,9 +21,9 @@ def read_files(
 ) -> Iterator[str]:
     """Documents of files in their order.
 
-    source: the block of `corpora` over DEFAULTS. odd: gets what was met that a
-    reader would want to know and that is no error, as kind -> {"count", "first": its place}; kinds
-    are `no_separator` (files), `separator_in_line` and `lone_cr` (lines).
+    source: the block of `corpora` over DEFAULTS. odd: gets what was met that a reader would want to
+    know and that is no error, as kind -> {"count", "first": its place}; kinds are `no_separator`
+    (files), `separator_in_line` and `lone_cr` (lines).
     """
     for file in files:
         path = Path(file.path)

@@ -85,7 +85,7 @@ def test_home_and_variables_are_expanded_where_no_file_has_that_name(here, monke
     assert found("$DATA/*.txt") == ["$DATA/b.txt"]
     meant = here / "home/*.md"
     allowed = "allowed: a pattern that matches a file"
-    assert refusal("~/*.md") == f"corpora.mine.train is '~/*.md' ({meant}); {allowed}"
+    assert refusal("~/*.md") == f"corpora.mine.train is '~/*.md' ({str(meant)!r}); {allowed}"
     assert refusal("*.md") == f"corpora.mine.train is '*.md'; {allowed}"
 
 

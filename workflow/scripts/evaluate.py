@@ -16,6 +16,7 @@ from bitnet.evaluation.metrics import evaluate
 from workflow.helpers.cli import code_of, flags, log, parsed, run
 from workflow.provenance.environment import environment
 from workflow.provenance.records import differences, record_of, write_record
+from workflow.provenance.sources import identity
 
 MEASURED = ("environment", "diverged", "first_step", "seconds", "tokens_per_second")
 MEASURED += ("peak_memory_mib", "processes", "trained_on")
@@ -60,6 +61,9 @@ def main(argv: list[str] | None = None) -> None:
     measured["seen_in_training"] = manifest["seen_in_training"]
     if args.text and (sources := read_json(args.text).get("sources")):
         measured["sources"] = sources
+        lineage["text"] = {**lineage.get("text", {}), "sources": identity(sources)}
+    if "sha256" in lineage.get("tokenizer", {}):  # files at hand may have changed since
+        lineage["tokenizer"]["sha256"] = manifest["tokenizer_sha256"]
     if best := references.get("best_possible"):
         measured["best_possible_loss"] = best["loss"]
     output, here = Path(args.output), environment()
