@@ -26,6 +26,7 @@ ODD = """
 corpora:
   mine: {source: files, train: ["mine.jsonl"], train_bytes: 1000, validation_bytes: 100}
 """
+FEWER = "warmup_steps: 3, evaluate_every: 5"
 pytestmark = pytest.mark.slow
 
 
@@ -61,10 +62,11 @@ def test_finished_work_answers_again_in_a_sentence(project):
 
 
 def test_a_dry_run_says_what_is_to_train_and_which_key_was_edited(project):
-    for before, after in (("warmup_steps: 4, evaluate_every: 5, ", "warmup_steps: 3, "),):
-        tiny = swap(f"{before}evaluate_at: []}}", f"{after}evaluate_every: 5, evaluate_at: []}}")
-        with edited(project, "tests/tiny.yaml", tiny):
-            done = call(project, SNAKEMAKE, "-n", "results/quick/verdict.md", *TINY)
+    edit = swap(
+        "warmup_steps: 4, evaluate_every: 5, evaluate_at: []}", f"{FEWER}, evaluate_at: []}}"
+    )
+    with edited(project, "tests/tiny.yaml", edit):
+        done = call(project, SNAKEMAKE, "-n", "results/quick/verdict.md", *TINY)
     assert "\nchanged: training.warmup_steps 4 -> 3 (1 job)\n" in done.stderr
     said = r"to train: 1 x stage 1 and 2 x stage 2, \d at a time on .*: about 1 minute, (\d+) MB"
     size = sum(path.stat().st_size for path in (project / "models").rglob("*.safetensors"))
@@ -112,7 +114,7 @@ def test_touching_what_is_not_there_is_no_fault(project):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-@pytest.mark.parametrize(("said", "code"), [("Job 1: Stage 1", 1), ("Building DAG", -2)])
+@pytest.mark.parametrize(("said", "code"), [("Stage 1 of", 1), ("Building DAG", -2)])
 def test_ctrl_c_ends_with_the_line_that_all_is_kept(project, said, code):
     command = [SNAKEMAKE, "models/quick/h16_adamw.safetensors", "--cores", "1", *TINY]
     shown, ended = interrupted(project, command, said)
