@@ -71,5 +71,5 @@ def test_a_number_that_yaml_takes_for_text_is_respelled_where_it_was_typed(
 
 def test_a_misspelt_key_gets_the_nearest(tmp_path):
     (tmp_path / "over.yaml").write_text("studies: {quick: {trainning: {}}}\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="did you mean training\\?$"):
+    with pytest.raises(ValueError, match=r"did you mean training\?$"):
         read_project(ROOT, overrides=[tmp_path / "over.yaml"])
