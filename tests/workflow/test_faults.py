@@ -260,7 +260,7 @@ def test_a_full_disk_ends_in_one_line_with_the_last_checkpoint_intact(project, p
     assert (project / TARGET).read_bytes() == prepared[1]
 
 
-@pytest.mark.parametrize("name", ["results", "models"])
+@pytest.mark.parametrize("name", ["results", "models", "results/quick"])
 def test_a_folder_that_cannot_be_written_is_named_before_anything_runs(project, name):
     with mounted(project / name, "-t", "tmpfs", "-o", "ro", "tmpfs"):
         done = call(project, SNAKEMAKE, *TINY)

@@ -8,7 +8,10 @@ import atexit
 import logging
 import os
 import re
+import signal
 import sys
+import threading
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -31,12 +34,15 @@ class Ending(logging.Handler):
         super().__init__()
         self.unknown, self.planned, self.finished = unknown, planned, finished
         self.folder = os.getcwd()  # which Snakemake leaves again before the end
-        self.dry = self.nothing = self.interrupted = self.refused = False
+        self.dry = self.nothing = self.refused = False
+        self.interrupted = self.heard = self.failed = False
         self.steps: list[tuple[str, list[str]]] = []
         self.errors: list[str] = []
         logging.getLogger("snakemake.logging").addHandler(self)
         atexit.register(self.print)
         sys.excepthook = self.uncaught
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not behind a `&`
+            signal.signal(signal.SIGINT, self.interrupt)
 
     def emit(self, record: logging.LogRecord) -> None:
         event, text = getattr(record, "event", None), str(record.msg)
@@ -49,22 +55,32 @@ class Ending(logging.Handler):
         elif text.startswith(NOTHING):
             self.nothing = True
         cause = sys.exc_info()[1]  # of the line with which Snakemake stops its jobs
-        self.interrupted |= isinstance(cause, KeyboardInterrupt)
         if isinstance(cause, SystemExit) and isinstance(cause.code, str):
             self.errors.append(cause.code)
             self.refused = True
+        # Snakemake's own handler, asked before this one, drops a Ctrl-C that comes while it writes.
+        lost = self.interrupted and not self.heard and cause is None
+        if threading.current_thread() is threading.main_thread():
+            self.heard |= self.interrupted
+            if lost:
+                raise KeyboardInterrupt
+
+    def interrupt(self, *signalled) -> None:
+        """Note a Ctrl-C; asyncio replaces the handler of Python, but not another."""
+        self.interrupted = True
+        signal.default_int_handler(*signalled)
 
     def uncaught(self, kind, error, trace) -> None:
         """Keep the traceback of Ctrl-C from the terminal."""
-        if issubclass(kind, KeyboardInterrupt):
-            self.interrupted = True
-        else:
+        self.failed = True
+        if not issubclass(kind, KeyboardInterrupt):
             sys.__excepthook__(kind, error, trace)
 
     def print(self) -> None:
         """Print the last lines, if there is anything to say."""
         os.chdir(self.folder)
-        if self.interrupted:
+        if self.interrupted and (self.errors or self.failed):
+            warnings.simplefilter("ignore")  # of what was begun and is not awaited
             say([INTERRUPTED])
         elif self.errors:
             unknown = UNKNOWN.search(" ".join(self.errors[-1].split()))
