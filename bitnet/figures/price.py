@@ -116,8 +116,8 @@ def _legend(losses: pd.DataFrame, looks: dict) -> list:
         for arm, look in looks.items()
     ]
     dot = {"linestyle": "", "marker": "o", "markersize": 3, "color": TRUNK_COLOUR}
-    handles.append(Line2D([], [], **dot, label="a seed at the best rate"))
-    handles.append(Line2D([], [], **dot, alpha=FAINT, label="at another rate"))
+    handles.append(Line2D([], [], **dot, label="seed, best rate"))
+    handles.append(Line2D([], [], **dot, alpha=FAINT, label="seed, other rate"))
     if losses["Loss"].isna().any():
         handles.append(Line2D([], [], **dot | {"marker": "x"}, label="diverged"))
     return handles

@@ -92,7 +92,7 @@ def test_the_script_refuses_an_unknown_figure_in_one_line(tmp_path):
     output = tmp_path / "ratio.svg"
     ran = subprocess.run([*command, "--outputs", str(output)], capture_output=True, text=True)
     assert (ran.returncode, output.exists()) == (1, False)
-    message = "the figures are unique_predictions, loss, pdr, mechanism, phase, scaling"
+    message = "the figures are unique_predictions, loss, pdr, mechanism, phase, price, scaling"
     assert ran.stderr == f"error: output {output}: {message}\n"
 
 

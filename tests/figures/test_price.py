@@ -74,7 +74,7 @@ def test_the_scale_of_the_first_panel_is_that_of_the_best_rates():
 
 
 def test_names_stand_on_the_page():
-    assert {"Weights ternary", "Weights full_precision", "at another rate"} <= texts(whole())
+    assert {"Weights ternary", "Weights full_precision", "seed, other rate"} <= texts(whole())
     assert "diverged" not in texts(whole())
     assert_nothing_cut_off_or_covered(whole())
 

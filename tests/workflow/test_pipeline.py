@@ -43,11 +43,12 @@ def test_every_trunk_is_trained_once_and_branched_for_every_weight_decay(project
     assert found["train_branch"] == 2 * found["train_trunk"] == found["evaluate"]
     assert found["verdict"] == found["figures"] == found["report"] == found[study] == 1
     assert "error_rates" not in found  # only where they are asked for
+    assert "best_rates" not in found  # there is one rate
 
 
 def test_a_study_has_its_own_figures_in_one_job(project):
     found = jobs(snakemake(project, "-n", "phase_quick"))
-    assert found["figures-phase"] == 1 and "figures" not in found
+    assert found["figures-phase"] == found["best_rates"] == 1 and "figures" not in found
     targets = [f"results/scaling_quick@stories/figures/{n}.svg" for n in ("scaling", "mechanism")]
     found = jobs(snakemake(project, "-n", *targets))
     assert found["figures-scaling"] == 1 and "figures" not in found
