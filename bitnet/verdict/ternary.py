@@ -11,7 +11,7 @@ import numpy as np
 from bitnet.config.thresholds import Thresholds
 from bitnet.evaluation.states import share
 from bitnet.verdict.cells import Cell, twin_of
-from bitnet.verdict.statistics import effect
+from bitnet.verdict.statistics import TIE, effect, more_often
 
 NO_TWIN, UNDECIDED = "n.a.", "undecided"
 NO_COLLAPSE, NONE_SHOWN = "no collapse", "none shown"
@@ -21,9 +21,9 @@ def collapse_is_ternary(cell: Cell, cells: Sequence[Cell], thresholds: Threshold
     """Whether only ternary models collapse: "yes", "no", "no collapse", "undecided", "n.a.".
 
     By the trunks, or the runs of the control where arms share none: collapsed in most seeds with
-    both weights: no; with ternary only: yes; with neither: no collapse. Undecided where only the
-    twins collapse, and under `no_verdict_under` seeds of either that neither diverged nor are
-    invalid. "n.a.": the cell has no twin.
+    both weights: no; with ternary only, beyond chance (Fisher's exact test): yes; with neither: no
+    collapse. Undecided otherwise, and under `no_verdict_under` seeds of either that neither
+    diverged nor are invalid. "n.a.": the cell has no twin.
     """
     twin = twin_of(cell, cells)
     if twin is None:
@@ -33,12 +33,11 @@ def collapse_is_ternary(cell: Cell, cells: Sequence[Cell], thresholds: Threshold
     if min(sound) < thresholds.no_verdict_under:
         return UNDECIDED
     own, other = (share(part, "collapsed") > 0.5 for part in parts)
-    return {
-        (True, True): "no",
-        (True, False): "yes",
-        (False, False): NO_COLLAPSE,
-        (False, True): UNDECIDED,
-    }[own, other]
+    if own == other:
+        return "no" if own else NO_COLLAPSE
+    collapsed = [[state == "collapsed" for state in part] for part in parts]
+    beyond_chance = more_often(*collapsed) <= 1 - thresholds.confidence + TIE
+    return "yes" if own and beyond_chance else UNDECIDED
 
 
 def effect_is_ternary(

@@ -126,6 +126,9 @@ def answers(key, cells, tests, p):
         enough = min(len(part) - part.count("diverged") for part in parts) >= 3
         of = tuple(most(part, "collapsed") for part in parts)
         words = {(1, 1): "no", (1, 0): "yes", (0, 0): "no collapse", (0, 1): "undecided"}
+        counts = [part.count("collapsed") for part in parts]
+        if of == (1, 0) and by_chance(*counts, *map(len, parts)) > 0.05 + 1e-9:
+            enough = False  # as 2 of 3 against 1 of 3
         collapse = words[of] if enough else "undecided"
         effect = "none shown"
         if key in p and p[key] < 0.05:

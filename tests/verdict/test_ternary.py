@@ -1,5 +1,6 @@
 """Whether collapse and effect are those of ternary weights, by hand."""
 
+import pandas as pd
 import pytest
 
 from tests.helpers.tables import FIVE_HIGH, FIVE_LOW, OUTCOMES, TWINS, WARMUP, cell, twin, verdict
@@ -63,3 +64,14 @@ def test_arms_that_share_no_trunk_are_asked_by_the_ends_of_the_control():
     # Trunks of all runs are healthy; only ternary controls end stuck.
     rows = [warmed(cell(80, FIVE_LOW, FIVE_HIGH)), warmed(twin(cell(80, FIVE_HIGH, FIVE_HIGH)))]
     assert ternary(*rows, question=WARMUP) == ("yes", "yes")
+
+
+def test_trunks_on_the_edge_are_no_proof_that_collapse_is_ternarys():
+    """Two of three against one of three collapsed comes about by chance in one of two studies."""
+
+    def trunks(*counts):
+        return pd.concat(cell(n, [8], [90]).assign(Seed=seed) for seed, n in enumerate(counts))
+
+    assert ternary(trunks(9, 9, 12), twin(trunks(9, 12, 12)))[0] == "undecided"
+    assert ternary(trunks(9, 9, 9), twin(trunks(12, 12, 12)))[0] == "yes"
+    assert ternary(trunks(9, 9, 12), twin(trunks(9, 12, 9)))[0] == "no"
