@@ -3,6 +3,7 @@
 Snakemake's dry-run skips the hooks of the Snakefile, so they are run for real.
 """
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -143,16 +144,19 @@ REPORTS = {  # rule: the heading under which the terminal stops, what to open
 
 
 @pytest.mark.parametrize("rule", REPORTS)
-def test_the_answer_shows_the_beginning_of_a_report_and_what_to_open(rule, tmp_path):
+def test_the_answer_shows_the_beginning_of_a_report_and_what_to_open(rule, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     heading, opened = REPORTS[rule]
     report = tmp_path / "a.md"
     report.write_text(f"# Answer\n\nyes\n\n{heading or '## More'}\n\nwhy\n")
-    job = SimpleNamespace(
-        rule=SimpleNamespace(name=rule),
-        output=SimpleNamespace(markdown=str(report), figures=["a.svg"]),
-    )
+    drawn = {"figures": ["a.svg"]} if "a.svg" in opened else {}
+    output = SimpleNamespace(markdown=str(report), **drawn)
+    job = SimpleNamespace(rule=SimpleNamespace(name=rule), output=output)
+    (tmp_path / "figures").mkdir()
+    for name in ("a.svg", "a.safetensors", "report.html", "verdict.csv"):
+        (tmp_path / name).touch()
     target = SimpleNamespace(output=["a.safetensors"])
-    hooks: dict = {"Path": Path}
+    hooks: dict = {"Path": Path, "os": os}
     exec((ROOT / "workflow/common/terminal.smk").read_text(), hooks)
     dag = SimpleNamespace(jobs=[job], targetjobs=[target])
     said = hooks["answer"](SimpleNamespace(dag=dag))
@@ -160,3 +164,8 @@ def test_the_answer_shows_the_beginning_of_a_report_and_what_to_open(rule, tmp_p
     shown = rule.endswith("_report") or rule == "verdict"
     assert said.startswith("# Answer\n\nyes\n") == shown
     assert ("why" in said) == (heading is None)
+    brief = hooks["answer"](SimpleNamespace(dag=dag), brief=True)
+    assert brief.startswith("Answer: yes.\nOpen: " if shown else "Open: ")
+    report.unlink()  # `--touch` makes none
+    (tmp_path / "a.safetensors").unlink()
+    assert hooks["answer"](SimpleNamespace(dag=dag)) == ""

@@ -68,8 +68,10 @@ def answer(workflow, brief=False):
         if path is None or not Path(path).exists():  # `--touch` makes nothing
             continue
         if name in MARKDOWN_ENDS:
-            blocks = Path(path).read_text(encoding="utf-8").split(MARKDOWN_ENDS[name])[0]
-            blocks = [block for block in blocks.split("\n\n") if not block.startswith("![")]
+            text = Path(path).read_text(encoding="utf-8")
+            if MARKDOWN_ENDS[name]:
+                text = text.split(MARKDOWN_ENDS[name])[0]
+            blocks = [block for block in text.split("\n\n") if not block.startswith("![")]
             lines.append(first_sentence(blocks) if brief else "\n\n".join(blocks))
         if name == "verdict":
             folder = Path(path).parent

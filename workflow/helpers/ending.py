@@ -80,7 +80,8 @@ class Ending(logging.Handler):
         """Print the last lines, if there is anything to say."""
         os.chdir(self.folder)
         if self.interrupted and (self.errors or self.failed):
-            warnings.simplefilter("ignore")  # of what was begun and is not awaited
+            warnings.simplefilter("ignore")  # of what was begun and is not awaited,
+            sys.unraisablehook = lambda _: None  # or is taken down half made
             say([INTERRUPTED])
         elif self.errors:
             unknown = UNKNOWN.search(" ".join(self.errors[-1].split()))
