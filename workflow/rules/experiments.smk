@@ -16,12 +16,13 @@ rule answers:
         gpu=gpu_slots,
         device=device,
     params:
+        recipe=recipe,
         source=study_source,
         code=code_of("answers"),
     message:
         "Held-out arithmetic put to {wildcards.scope}{wildcards.run}"
     shell:
-        "python -m workflow.scripts.answers --weights {input.weights}"
+        "python -m workflow.scripts.answers --weights {input.weights} --recipe {params.recipe:q}"
         " --observations {input.observations} --manifest {input.manifest}"
         " --references {input.references} --tokenizer {input.tokenizer[0]}"
         " --source {params.source:q} --device {resources.device} --output {output}"
@@ -68,13 +69,14 @@ rule samples:
         gpu=gpu_slots,
         device=device,
     params:
+        recipe=recipe,
         source=study_source,
         code=code_by_source("samples"),
     message:
         "Stories of {wildcards.scope}{wildcards.run}"
     shell:
         "python -m workflow.scripts.samples --trunk {input.trunk} --weights {input.weights}"
-        " --observations {input.observations} --manifest {input.manifest}"
+        " --recipe {params.recipe:q} --observations {input.observations} --manifest {input.manifest}"
         " --references {input.references} --tokenizer {input.tokenizer[0]}"
         " --text {input.text} --source {params.source:q}"
         " --device {resources.device} --output {output} --code {params.code} --log {log}"

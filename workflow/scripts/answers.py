@@ -24,12 +24,14 @@ from bitnet.inference.engine import Inference
 from bitnet.model.checkpoint import load_trained
 from bitnet.training.device import claim
 from workflow.helpers.cli import code_of, flags, log, parsed, run
+from workflow.helpers.weights import TYPED, check_weights
 
 
 def main(argv: list[str] | None = None) -> None:
     """Write questions, answers and losses as JSON."""
     parser = flags(__doc__)
     parser.add_argument("--weights", required=True, help="weights of a run")
+    parser.add_argument("--recipe", help=TYPED)
     parser.add_argument("--observations", required=True, help="what its training recorded")
     parser.add_argument("--manifest", required=True, help="manifest it was trained on")
     parser.add_argument("--references", required=True, help="what count models reach there")
@@ -47,6 +49,8 @@ def main(argv: list[str] | None = None) -> None:
     for path, data in ((args.weights, trained["data"]), (args.observations, observed["data"])):
         if data != manifest["sha256"]:
             raise ValueError(f"{path} is of other data than {args.manifest}; delete it, run again")
+    check_weights(args.weights, trained, args.recipe)
+    check_weights(args.observations, observed, json.dumps(trained["recipe"]))
     problems = [*EXAMPLES, *examination(source, args.problems)]
     written: list[str] = []
     if not trained["diverged"]:
