@@ -15,7 +15,7 @@ import numpy as np
 from bitnet.common.files import read_json, write_json
 from bitnet.common.tensors import load_tensors
 from bitnet.config.recipe import Recipe
-from bitnet.data.arithmetic import EQUALS, EXAMPLES, answer_positions, examination
+from bitnet.data.arithmetic import EQUALS, EXAMPLES, Form, answer_positions, examination
 from bitnet.data.tokenizer import open_tokenizer
 from bitnet.evaluation.weight_histograms import latent_weights
 from bitnet.experiments.runs import TRAINED, Answers
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
     if not trained["diverged"]:
         with claim(args.device, 1) as device:
             model = load_trained(args.weights)[0].to(device)
-            written = answers(Inference(model), tokenizer, problems)
+            written = answers(Inference(model), tokenizer, problems, Form.of(source))
     answered = Answers(
         recipe=Recipe.from_json(json.dumps(trained["recipe"])),
         trained={key: trained[key] for key in TRAINED},
