@@ -136,8 +136,8 @@ rule sanity_report:
         "What arithmetic and stories say together ({wildcards.sanity})"
     shell:
         "python -m workflow.scripts.sanity_report --arithmetic {input.arithmetic}"
-        " --stories {input.stories} --markdown {output.markdown} --csv {output.csv}"
-        " --figures {output.figures} --code {params.code} --log {log}"
+        " --stories {input.stories} --size {wildcards.sanity}"
+        " --markdown {output.markdown} --csv {output.csv} --figures {output.figures} --code {params.code} --log {log}"
 
 
 rule pilot_report:
