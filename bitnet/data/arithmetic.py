@@ -1,5 +1,10 @@
 """The arithmetic corpus: problems like `12-7=5`, and which of them are held out of training.
 
+A corpus may pad its numbers with zeros to equal lengths and write answers from their last digit
+(`12-07=500`): a small model then learns to calculate in minutes, because each digit depends on the
+two operands' digits in one place and on a carry from the digit before it (Lee et al. 2023,
+"Teaching Arithmetic to Small Transformers", section 3). `Form` writes and reads both ways.
+
 Operands are whole numbers from 0, division is integer division (`20÷6=3`, never by 0), results may
 be negative. A pair of operands is held out as a whole: in either order, with every operator. So a
 model that answers a held-out problem has calculated: it cannot have memorised the problem or its
@@ -39,13 +44,61 @@ class Problem(NamedTuple):
 
     @property
     def question(self) -> str:
-        """The prompt of a model: `12-7=`."""
+        """The problem in plain notation: `12-7=`."""
         return f"{self.a}{self.op}{self.b}{EQUALS}"
 
     @property
     def answer(self) -> str:
-        """The right completion: `5`."""
+        """The right answer in plain notation: `5`."""
         return str(OPERATORS[self.op](self.a, self.b))
+
+
+class Form(NamedTuple):
+    """How a corpus writes its problems; without arguments in plain notation."""
+
+    operand_digits: int = 1
+    """Least digits of an operand, with zeros in front."""
+    answer_length: int = 1
+    """Least characters of an answer, a minus sign among them, with zeros in front."""
+    reverse: bool = False
+    """Whether answers are written from their last character to the first."""
+
+    @classmethod
+    def of(cls, source: Mapping) -> "Form":
+        """Form of a corpus (keys pad and reverse): padded, all answers are as long as the longest.
+
+        source: the corpus's block of config.yaml.
+        """
+        reverse, largest = (
+            source.get("reverse", False),
+            source.get("largest_operand", LARGEST_OPERAND),
+        )
+        if not source.get("pad", False):
+            return cls(reverse=reverse)
+        extremes = [(largest, largest), (0, largest), (largest, 1)]
+        answers = [Problem(a, op, b).answer for op in operators_of(source) for a, b in extremes]
+        return cls(len(str(largest)), max(map(len, answers)), reverse)
+
+    def question(self, problem: Problem) -> str:
+        """The prompt of a model: `12-07=`."""
+        a, b = (f"{operand:0{self.operand_digits}}" for operand in (problem.a, problem.b))
+        return f"{a}{problem.op}{b}{EQUALS}"
+
+    def answer(self, problem: Problem) -> str:
+        """The right completion of a prompt: `500`."""
+        return self._written(int(problem.answer))
+
+    def read(self, completion: str) -> str:
+        """The answer that a completion gives, in plain notation; behind a `?` what is no answer."""
+        turned = completion[::-1] if self.reverse else completion
+        number = turned.lstrip("-")
+        if number.isdecimal() and number.isascii() and self._written(int(turned)) == completion:
+            return str(int(turned))
+        return f"?{completion}"
+
+    def _written(self, answer: int) -> str:
+        text = f"{answer:0{self.answer_length}}"
+        return text[::-1] if self.reverse else text
 
 
 # The examples of the original notes: always held out, so that a right answer shows something.
@@ -57,6 +110,11 @@ EXAMPLES = (
     Problem(15, "+", 25),
 )
 _EXAMPLE_PAIRS = {(min(p.a, p.b), max(p.a, p.b)) for p in EXAMPLES}
+
+
+def operators_of(source: Mapping) -> list[str]:
+    """Operators of a corpus."""
+    return list(source.get("operators", OPERATORS))
 
 
 def held_out(a: int, b: int, source: Mapping) -> bool:
@@ -78,25 +136,26 @@ def split_problems(source: Mapping, split: str) -> dict[str, list[Problem]]:
         (a, b) for a, b in product(range(largest + 1), repeat=2) if held_out(a, b, source) == wanted
     ]
     return {
-        op: [Problem(a, op, b) for a, b in pairs if b or op != "÷"]
-        for op in source.get("operators", OPERATORS)
+        op: [Problem(a, op, b) for a, b in pairs if b or op != "÷"] for op in operators_of(source)
     }
 
 
 def problems(source: Mapping, split: str) -> Iterator[str]:
-    """Endless stream of solved problems ("12-7=5") of a split; empty if an operator has none.
+    """Endless stream of solved problems of a split in the corpus's form ("12-7=5").
 
+    It is empty if an operator has none.
     The operator is drawn uniformly, then one of its problems uniformly, by the corpus's seed.
     """
     found = list(split_problems(source, split).values())
     if not all(found):
         return
+    form = Form.of(source)
     rng = np.random.default_rng([source.get("seed", 0), split == "validation"])
     while True:
         kinds, places = rng.integers(len(found), size=AT_ONCE), rng.random(AT_ONCE)
         for kind, place in zip(kinds.tolist(), places.tolist(), strict=True):
             problem = found[kind][int(place * len(found[kind]))]
-            yield problem.question + problem.answer
+            yield form.question(problem) + form.answer(problem)
 
 
 def examination(source: Mapping, most: int) -> list[Problem]:
@@ -119,7 +178,11 @@ def entropy_rate(source: Mapping) -> float:
     """
     both = [split_problems(source, split) for split in ("train", "validation")]
     by_operator = [[*both[0][op], *both[1][op]] for op in both[0]]
-    lengths = [np.mean([len(p.question + p.answer) + 2 for p in found]) for found in by_operator]
+    form = Form.of(source)
+    lengths = [
+        np.mean([len(form.question(p) + form.answer(p)) + 2 for p in found])
+        for found in by_operator
+    ]
     choices = [math.log(len(by_operator) * len(found)) for found in by_operator]
     return float(np.mean(choices) / np.mean(lengths))
 

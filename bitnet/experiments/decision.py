@@ -1,7 +1,7 @@
 """Decision table of the two sanity experiments: what to do next, by their two outcomes.
 
-The table is that of the original notes. The full-precision twins refine it: if a twin fails too,
-the cause is not the ternary weights.
+The table is that of the original notes, and the full-precision twins refine it. Small models on a
+small corpus (the size "quick") say whether the machinery works, and nothing about the 95M model.
 """
 
 from collections.abc import Mapping
@@ -14,34 +14,42 @@ from bitnet.experiments.rules import TWIN, word
 TABLE = {  # (arithmetic, stories): meaning, advice
     ("pass", "pass"): (
         "the infrastructure works",
-        "a larger model that talks gibberish has a vocabulary too large for it, the wrong data or "
-        "too few steps: train the 95M configuration on TinyStories, or ten times longer, or 200M "
-        "parameters and more for 32,000 pieces",
+        "go on to 95M. If a model of that size was not coherent, model and data were mismatched: "
+        "train it on TinyStories, or ten times longer, or take 200M parameters and more for 32,000 "
+        "pieces",
     ),
     ("pass", "fail"): (
-        "the basic machinery works, language does not come out of it",
-        "check data pipeline, tokenizer and learning rate, then the latent weights' histograms",
+        "arithmetic is learned, language is not",
+        "check quantisation, straight-through gradients, data pipeline and the latent weights' "
+        "histograms, in this order, before a larger model",
     ),
     ("fail", "pass"): (
-        "unexpected: language works and arithmetic does not",
-        "check the arithmetic recipe (steps, learning rate) before the implementation",
+        "the two contradict each other",
+        "train arithmetic with another seed. If it fails again, the infrastructure has bugs; if "
+        "not, nothing follows from this failure",
     ),
     ("fail", "fail"): (
         "the infrastructure has bugs",
-        "check quantisation, straight-through gradients, data pipeline and latent weights, in this "
-        "order",
+        "check quantisation, straight-through gradients, data pipeline and the latent weights' "
+        "histograms, in this order",
     ),
 }
+QUICK_PASS = "go on to the full size, `snakemake sanity`"  # advice where the small models pass both
 WHERE = {  # by whether the twin fails too
-    True: "the full-precision twin fails as well: look at data, optimizer and length of training, "
-    "not at quantisation",
+    True: "the full-precision twin fails as well: look first at what both share, that is data, "
+    "optimizer and length of training",
     False: "the full-precision twin passes: look at quantisation and straight-through gradients",
 }
 
 
-def decision(arithmetic: Mapping, stories: Mapping) -> tuple[str, str]:
-    """Meaning and advice for two outcomes as `bitnet.experiments.rules.outcome` returns them."""
-    return TABLE[word(arithmetic), word(stories)]
+def decision(arithmetic: Mapping, stories: Mapping, size: str) -> tuple[str, str]:
+    """Meaning and advice for two outcomes as `bitnet.experiments.rules.outcome` returns them.
+
+    size: of the models, "full" or "quick".
+    """
+    means, then = TABLE[word(arithmetic), word(stories)]
+    passed = arithmetic["passed"] and stories["passed"]
+    return means, QUICK_PASS if passed and size == "quick" else then
 
 
 def rows(records: Mapping[str, Mapping]) -> pd.DataFrame:
@@ -60,10 +68,13 @@ def rows(records: Mapping[str, Mapping]) -> pd.DataFrame:
     )
 
 
-def markdown(records: Mapping[str, Mapping]) -> str:
-    """The decision as Markdown. records: those of the reports `arithmetic` and `stories`."""
+def markdown(records: Mapping[str, Mapping], size: str) -> str:
+    """The decision as Markdown.
+
+    records: those of the reports `arithmetic` and `stories`. size: "full" or "quick".
+    """
     found = {name: record["outcome"] for name, record in records.items()}
-    means, then = decision(found["arithmetic"], found["stories"])
+    means, then = decision(found["arithmetic"], found["stories"], size)
     advice = [
         f"{name} fails; {WHERE[bool(outcome['complaints'][TWIN])]}."
         for name, outcome in found.items()

@@ -86,7 +86,7 @@ def outcome(complaints: Mapping[str, Sequence[str]]) -> dict:
     elif twin is None:
         reason = f"{'; '.join(ternary)} (no full-precision twin was trained)"
     elif twin:
-        reason = f"{'; '.join(ternary)}; it is not the ternary weights, for the twins fail as well"
+        reason = f"{'; '.join(ternary)}; the full-precision twins fail as well"
     else:
         reason = f"{'; '.join(ternary)}; the full-precision twins pass"
     return {"passed": not ternary, "complaints": dict(complaints), "reason": reason}

@@ -103,16 +103,16 @@ def markdown(runs: Mapping[str, Samples], title: str) -> str:
     rows, found = scores(runs), judge(runs)
     return "\n\n".join(
         [
-            f"# Stories: {title}",
+            f"# Stories: {title}: {word(found)}",
             fill(f"**{word(found)}**: {found['reason']}."),
             "## Loss",
             _loss_table(runs),
             bullets(_beside(runs)),
             "## What they write",
+            *_samples(runs),
             _quality_table(rows),
             "## How it is measured",
             bullets(_notes(next(iter(runs.values())))),
-            *_samples(runs),
             "",
         ]
     )
@@ -206,17 +206,11 @@ def _notes(run: Samples) -> list[str]:
 
 
 def _samples(runs: Mapping[str, Samples]) -> list[str]:
+    """One sample a model, of the last part it was sampled at: the likeliest text."""
     blocks = []
     for name, run in runs.items():
-        for part in _parts(run.greedy):
-            blocks.append(f"## {name}, {part}")
-            for prompt, text in zip(run.prompts, run.greedy[part], strict=True):
-                told = f"greedy after `{prompt}`" if prompt else "greedy from the start"
-                blocks.append(_quoted(text, told))
-            blocks += [_quoted(text, "drawn") for text in run.drawn[part][:2]]
+        part, prompt = _parts(run.greedy)[-1], run.prompts[0]
+        lines = [line for line in run.greedy[part][0].splitlines() if line.strip()]
+        quoted = "\n>\n".join(fill(f"> {line}", indent="> ") for line in lines)
+        blocks += [f"{name}, {part}, greedy after `{prompt}`:", quoted]
     return blocks
-
-
-def _quoted(text: str, how: str) -> str:
-    lines = (fill(f"> {line}", indent="> ") for line in text.splitlines() if line.strip())
-    return "\n>\n".join([f"{how}:\n", *lines]).replace(":\n\n>\n", ":\n\n", 1)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from bitnet.data.arithmetic import Problem
+from bitnet.data.arithmetic import Form, Problem
 from bitnet.data.tokenizer import Tokenizer
 from bitnet.inference.engine import Inference
 from bitnet.inference.sampling import Sampling, complete
@@ -13,17 +13,21 @@ AT_ONCE = 512  # sequences per batch
 LONGEST_ANSWER = 8  # tokens, including the end
 
 
-def answers(model: Inference, tokenizer: Tokenizer, problems: Sequence[Problem]) -> list[str]:
-    """Greedy answer to each problem's question, up to eos, as text.
+def answers(
+    model: Inference, tokenizer: Tokenizer, problems: Sequence[Problem], form: Form
+) -> list[str]:
+    """Greedy answer to each problem's question, up to eos, in plain notation (`Form.read`).
 
-    An answer without eos within LONGEST_ANSWER tokens ends in `…`, so that it is never right.
+    form: how the text of its training writes problems. An answer without eos within LONGEST_ANSWER
+    tokens ends in `…`, so that it is never right.
     """
     bos, eos = tokenizer.model.bos_id(), tokenizer.model.eos_id()
     questions = [
-        [bos, *ids] for ids in tokenizer.model.encode([problem.question for problem in problems])
+        [bos, *ids]
+        for ids in tokenizer.model.encode([form.question(problem) for problem in problems])
     ]
     found = _completed(model, questions, Sampling(), LONGEST_ANSWER, eos)
-    return [tokenizer.decode(tokens) + "…" * (tokens[-1] != eos) for tokens in found]
+    return [form.read(tokenizer.decode(tokens) + "…" * (tokens[-1] != eos)) for tokens in found]
 
 
 def texts(

@@ -11,6 +11,7 @@ import torch
 
 from bitnet.data.arithmetic import (
     EXAMPLES,
+    Form,
     Problem,
     answer_positions,
     entropy_rate,
@@ -29,6 +30,7 @@ from tests.helpers.recipes import recipe
 FULL = {"source": "arithmetic", "seed": 0}
 SMALL = {"source": "arithmetic", "operators": ["+", "-"], "largest_operand": 20}
 SMALL |= {"validation_share": 0.15}
+WRITTEN = {**SMALL, "largest_operand": 50, "pad": True, "reverse": True}
 LINE = re.compile(r"(\d+)([-+×÷])(\d+)=(-?\d+)")
 
 
@@ -132,6 +134,51 @@ def test_a_text_that_characters_cannot_spell_is_refused(tmp_path, text, size, wo
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("problem", "text"),
+    [
+        (Problem(12, "-", 7), "12-07=500"),
+        (Problem(7, "-", 12), "07-12=50-"),
+        (Problem(50, "+", 50), "50+50=001"),
+        (Problem(0, "-", 50), "00-50=05-"),
+    ],
+)
+def test_a_padded_and_reversed_problem_is_read_back_in_plain_notation(problem, text):
+    form = Form.of(WRITTEN)
+    assert form.question(problem) + form.answer(problem) == text
+    assert form.read(text.split("=")[1]) == problem.answer
+    assert Form.of(SMALL).read(problem.answer) == problem.answer
+
+
+@pytest.mark.parametrize("largest", [9, 50, 100])
+@pytest.mark.parametrize("operators", ["+-", "-", "÷", "+-×÷"])
+def test_all_answers_of_a_padded_corpus_are_equally_long_and_read_back(largest, operators):
+    source = {"largest_operand": largest, "operators": [*operators], "pad": True, "reverse": True}
+    form = Form.of(source)
+    assert Form.of({**source, "reverse": False}).answer(Problem(largest, operators[0], 1))
+    lengths = set()
+    for found in split_problems(source, "train").values():
+        for p in found:
+            assert form.read(form.answer(p)) == p.answer
+            lengths.add(len(form.question(p) + form.answer(p)))
+    assert len(lengths) == 1
+
+
+@pytest.mark.parametrize("odd", ["5", "50", "0500", "5-0", "-05", "", "50…", "500…", "00-", "x"])
+def test_a_completion_of_another_form_is_no_answer(odd):
+    assert Form.of(WRITTEN).read(odd) == f"?{odd}"
+
+
+def test_the_text_of_a_corpus_is_in_its_form():
+    texts = list(islice(Documents({**WRITTEN, "source": "arithmetic"}, "train"), 500))
+    assert all(re.fullmatch(r"\d\d[-+]\d\d=\d\d[-\d]", text) for text in texts)
+    turned = [f"{text[:6]}{int(text[:5:-1])}" for text in texts]
+    for a, op, b, c in map(parsed, turned):
+        assert c == (a + b if op == "+" else a - b)
+    # Each of 51 x 51 pairs, with two operators, is 9 characters, start and end.
+    assert entropy_rate(WRITTEN) == pytest.approx(math.log(2 * 51 * 51) / 11)
+
+
 class Calculator:
     """Stands in for a model: the right answer, but that + is out by one and ÷ never ends."""
 
@@ -163,11 +210,11 @@ class Calculator:
 
 def test_answers_are_read_greedily_to_the_end_of_the_problem(tokenizer):
     asked = [Problem(5, "+", 3), Problem(12, "-", 77), Problem(8, "×", 6), Problem(20, "÷", 4)]
-    assert completions.answers(Calculator(tokenizer), tokenizer, asked) == [
+    assert completions.answers(Calculator(tokenizer), tokenizer, asked, Form()) == [
         "9",
         "-65",
         "48",
-        "11111111…",
+        "?11111111…",
     ]
 
 
@@ -217,7 +264,7 @@ def test_multiplication_is_measured_and_not_judged():
 
 def test_the_twin_says_where_to_look():
     both = judge({"a": run(wrong=50), "b": run("full_precision", wrong=50)})
-    assert not both["passed"] and "the twins fail as well" in both["reason"]
+    assert not both["passed"] and "the full-precision twins fail as well" in both["reason"]
     alone = judge({"a": run(wrong=50), "b": run("full_precision")})
     assert not alone["passed"] and "the full-precision twins pass" in alone["reason"]
 
@@ -232,7 +279,8 @@ def test_a_diverged_run_and_one_that_never_ends_an_answer_fail():
 
 def test_the_report_prints_the_five_examples_and_every_n():
     text = markdown({"h128_wd0": run(wrong=4), "h128_wd0_fp": run("full_precision")}, "arithmetic")
-    assert "**pass**" in text
+    assert text.splitlines()[0] == "# Arithmetic: arithmetic: pass" and "**pass**" in text
+    assert "truncates" in text  # what a pass does not show
     assert "96/100 = 96.0% [90.2%, 98.4%]" in text and "4,096" in text
     for example in ("5+3=8", "12-7=5", "8×6=48", "20÷4=5", "15+25=40"):
         assert example in text

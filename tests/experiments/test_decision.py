@@ -8,7 +8,7 @@ import pytest
 
 from bitnet.evaluation.text_quality import copied, distinct, seq_rep
 from bitnet.evaluation.weight_histograms import EDGES
-from bitnet.experiments.decision import TABLE, decision, markdown
+from bitnet.experiments.decision import QUICK_PASS, TABLE, decision, markdown
 from bitnet.experiments.rules import outcome
 from bitnet.experiments.runs import Samples
 from bitnet.experiments.stories import bits_per_byte, complaints, judge, scores
@@ -45,7 +45,7 @@ def test_copied_phrases_are_those_of_the_training_text():
         (FINE, FINE, True, "and their full-precision twins"),
         (FINE, BAD, True, "though something is with their full-precision twins: h1: wrong"),
         (BAD, FINE, False, "h1: wrong; the full-precision twins pass"),
-        (BAD, BAD, False, "the twins fail as well"),
+        (BAD, BAD, False, "the full-precision twins fail as well"),
     ],
 )
 def test_an_outcome_is_that_of_the_ternary_models_and_the_twins_explain_it(
@@ -104,7 +104,9 @@ def test_a_run_that_diverged_before_it_wrote_is_reported():
     lost = run(trained={"diverged": True, "data": "d"}, losses=(7.6, math.nan))
     del lost.quality["at the end"], lost.greedy["at the end"]
     assert "NaN" in judge({"a": lost})["reason"]
-    assert "**fail**" in stories_markdown({"a": lost}, "tinystories")
+    lost.greedy["untrained"] = ["zzz"] * 2
+    text = stories_markdown({"a": lost}, "tinystories")
+    assert text.splitlines()[0] == "# Stories: tinystories: fail" and "**fail**" in text
 
 
 def test_the_report_stands_beside_the_published_losses_and_the_best_possible_one():
@@ -117,7 +119,9 @@ def test_the_report_stands_beside_the_published_losses_and_the_best_possible_one
         "best possible",
     ):
         assert part in " ".join(text.split()), part
-    assert "> Once upon a time there was.\n>\n> A cat." in text
+    assert text.splitlines()[0] == "# Stories: x: pass"
+    assert text.count("> Once upon a time there was.\n>\n> A cat.") == 2  # one sample a model
+    assert "It ran." not in text
     rows = scores({"a": run()})
     assert rows["Part"].tolist() == ["held-out text", "untrained", "at the end"]
     assert rows["Grammatical"].tolist() == [0.8] * 3
@@ -131,14 +135,18 @@ def record(passed: bool, title: str) -> dict:
     return {"outcome": found, "title": title, "weights": {"h1": both}}
 
 
+@pytest.mark.parametrize("size", ["full", "quick"])
 @pytest.mark.parametrize("arithmetic", [True, False])
 @pytest.mark.parametrize("stories", [True, False])
-def test_the_decision_table_has_an_answer_for_every_outcome(arithmetic, stories):
+def test_the_decision_table_has_an_answer_for_every_outcome(arithmetic, stories, size):
     records = {"arithmetic": record(arithmetic, "a"), "stories": record(stories, "t")}
-    means, then = decision(*(r["outcome"] for r in copy.deepcopy(records).values()))
+    means, then = decision(*(r["outcome"] for r in copy.deepcopy(records).values()), size)
     expected = {(True, True): "infrastructure works", (False, False): "infrastructure has bugs"}
     assert expected.get((arithmetic, stories), "") in means
-    text = " ".join(markdown(records).split())
+    text = " ".join(markdown(records, size).split())
+    # Only models of the full size say anything of a model of 95M parameters.
+    assert ("95M" in text) == (arithmetic and stories and size == "full")
+    assert (QUICK_PASS in text) == (arithmetic and stories and size == "quick")
     assert then.split()[0] in text and text.count("<- here") == 1
     assert ("quantisation and straight-through gradients" in text) == (not (arithmetic and stories))
     assert len(TABLE) == 4

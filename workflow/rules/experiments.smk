@@ -16,12 +16,13 @@ rule answers:
         gpu=gpu_slots,
         device=device,
     params:
+        recipe=recipe,
         source=study_source,
         code=code_of("answers"),
     message:
         "Held-out arithmetic put to {wildcards.scope}{wildcards.run}"
     shell:
-        "python -m workflow.scripts.answers --weights {input.weights}"
+        "python -m workflow.scripts.answers --weights {input.weights} --recipe {params.recipe:q}"
         " --observations {input.observations} --manifest {input.manifest}"
         " --references {input.references} --tokenizer {input.tokenizer[0]}"
         " --source {params.source:q} --device {resources.device} --output {output}"
@@ -68,13 +69,14 @@ rule samples:
         gpu=gpu_slots,
         device=device,
     params:
+        recipe=recipe,
         source=study_source,
         code=code_by_source("samples"),
     message:
         "Stories of {wildcards.scope}{wildcards.run}"
     shell:
         "python -m workflow.scripts.samples --trunk {input.trunk} --weights {input.weights}"
-        " --observations {input.observations} --manifest {input.manifest}"
+        " --recipe {params.recipe:q} --observations {input.observations} --manifest {input.manifest}"
         " --references {input.references} --tokenizer {input.tokenizer[0]}"
         " --text {input.text} --source {params.source:q}"
         " --device {resources.device} --output {output} --code {params.code} --log {log}"
@@ -134,8 +136,8 @@ rule sanity_report:
         "What arithmetic and stories say together ({wildcards.sanity})"
     shell:
         "python -m workflow.scripts.sanity_report --arithmetic {input.arithmetic}"
-        " --stories {input.stories} --markdown {output.markdown} --csv {output.csv}"
-        " --figures {output.figures} --code {params.code} --log {log}"
+        " --stories {input.stories} --size {wildcards.sanity}"
+        " --markdown {output.markdown} --csv {output.csv} --figures {output.figures} --code {params.code} --log {log}"
 
 
 rule pilot_report:

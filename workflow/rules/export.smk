@@ -11,12 +11,14 @@ rule export_folder:
     wildcard_constraints:
         kind="|".join(FOLDERS),
     params:
+        recipe=recipe,
         code=code_of("export"),
     message:
         "{wildcards.scope}{wildcards.run} as {wildcards.kind}"
     shell:
         "python -m workflow.scripts.export --format {wildcards.kind} --weights {input.weights}"
-        " --manifest {input.manifest} --table {input.table} --name {wildcards.scope}{wildcards.run}"
+        " --recipe {params.recipe:q} --manifest {input.manifest} --table {input.table}"
+        " --name {wildcards.scope}{wildcards.run}"
         " --output {output} --code {params.code} --log {log}"
 
 
@@ -30,12 +32,14 @@ rule export_gguf:
     wildcard_constraints:
         kind="|".join(GGUF),
     params:
+        recipe=recipe,
         code=code_of("export"),
     message:
         "{wildcards.scope}{wildcards.run} as {wildcards.kind}"
     shell:
         "python -m workflow.scripts.export --format {wildcards.kind} --weights {input.weights}"
-        " --manifest {input.manifest} --name {wildcards.scope}{wildcards.run}"
+        " --recipe {params.recipe:q} --manifest {input.manifest}"
+        " --name {wildcards.scope}{wildcards.run}"
         " --output {output} --code {params.code} --log {log}"
 
 
@@ -49,12 +53,13 @@ rule compare_runtimes_of_run:
     log:
         "logs/{scope}{run}.runtimes.log",
     params:
+        recipe=recipe,
         forms=runtime_flags,
         code=code_of("compare_runtimes"),
     message:
         "Runtimes of {wildcards.scope}{wildcards.run}"
     shell:
-        "python -m workflow.scripts.compare_runtimes {params.forms}"
+        "python -m workflow.scripts.compare_runtimes {params.forms} --recipe {params.recipe:q}"
         " --title {wildcards.scope}{wildcards.run} --csv {output.csv} --markdown {output.markdown}"
         " --code {params.code} --log {log}"
 

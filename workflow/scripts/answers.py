@@ -15,7 +15,7 @@ import numpy as np
 from bitnet.common.files import read_json, write_json
 from bitnet.common.tensors import load_tensors
 from bitnet.config.recipe import Recipe
-from bitnet.data.arithmetic import EQUALS, EXAMPLES, answer_positions, examination
+from bitnet.data.arithmetic import EQUALS, EXAMPLES, Form, answer_positions, examination
 from bitnet.data.tokenizer import open_tokenizer
 from bitnet.evaluation.weight_histograms import latent_weights
 from bitnet.experiments.runs import TRAINED, Answers
@@ -24,12 +24,14 @@ from bitnet.inference.engine import Inference
 from bitnet.model.checkpoint import load_trained
 from bitnet.training.device import claim
 from workflow.helpers.cli import code_of, flags, log, parsed, run
+from workflow.helpers.weights import TYPED, check_weights
 
 
 def main(argv: list[str] | None = None) -> None:
     """Write questions, answers and losses as JSON."""
     parser = flags(__doc__)
     parser.add_argument("--weights", required=True, help="weights of a run")
+    parser.add_argument("--recipe", help=TYPED)
     parser.add_argument("--observations", required=True, help="what its training recorded")
     parser.add_argument("--manifest", required=True, help="manifest it was trained on")
     parser.add_argument("--references", required=True, help="what count models reach there")
@@ -47,12 +49,14 @@ def main(argv: list[str] | None = None) -> None:
     for path, data in ((args.weights, trained["data"]), (args.observations, observed["data"])):
         if data != manifest["sha256"]:
             raise ValueError(f"{path} is of other data than {args.manifest}; delete it, run again")
+    check_weights(args.weights, trained, args.recipe)
+    check_weights(args.observations, observed, json.dumps(trained["recipe"]))
     problems = [*EXAMPLES, *examination(source, args.problems)]
     written: list[str] = []
     if not trained["diverged"]:
         with claim(args.device, 1) as device:
             model = load_trained(args.weights)[0].to(device)
-            written = answers(Inference(model), tokenizer, problems)
+            written = answers(Inference(model), tokenizer, problems, Form.of(source))
     answered = Answers(
         recipe=Recipe.from_json(json.dumps(trained["recipe"])),
         trained={key: trained[key] for key in TRAINED},

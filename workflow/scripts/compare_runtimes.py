@@ -26,6 +26,7 @@ from bitnet.data import probe
 from bitnet.data.dataloader import open_shard
 from bitnet.export.runtimes import LlamaCpp, Runtime, markdown, read, write_speed
 from workflow.helpers.cli import ROOT, code_of, flags, log, parsed, run
+from workflow.helpers.weights import TYPED, check_weights
 from workflow.provenance.environment import environment
 from workflow.provenance.records import record_of, write_record
 
@@ -45,6 +46,7 @@ def main(argv: list[str] | None = None) -> None:
     """Write the table or, with --one, measure one form."""
     parser = flags(__doc__)
     parser.add_argument("--weights", required=True, help=".safetensors of a run")
+    parser.add_argument("--recipe", help=TYPED)
     parser.add_argument("--bitlinear", help="packed folder")
     parser.add_argument("--dense", help="dense folder")
     parser.add_argument("--gguf", help="GGUF file")
@@ -61,6 +63,7 @@ def main(argv: list[str] | None = None) -> None:
     if not (args.csv and args.markdown):
         parser.error("the following arguments are required: --csv, --markdown")
     lineage = {"compare_runtimes": {"code": code_of("compare_runtimes", args.code)}}
+    check_weights(args.weights, load_tensors(args.weights)[1], args.recipe)
     rows, notes, ours = [], [], None
     for form, (runtime, package) in FORMS.items():
         path = getattr(args, form)

@@ -20,6 +20,7 @@ from bitnet.evaluation.metrics import CSV_TYPES
 from bitnet.evaluation.record import RunRecord
 from bitnet.export.formats import FOLDERS, FORMATS
 from workflow.helpers.cli import code_of, flags, log, parsed, run
+from workflow.helpers.weights import TYPED, check_weights
 from workflow.provenance.records import read_record
 
 
@@ -28,6 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = flags(__doc__)
     parser.add_argument("--format", required=True, choices=FORMATS, help="what to write")
     parser.add_argument("--weights", required=True, help=".safetensors of a run")
+    parser.add_argument("--recipe", help=TYPED)
     parser.add_argument("--manifest", required=True, help="manifest it was trained on")
     parser.add_argument("--table", help="CSV of the run, for the model card")
     parser.add_argument("--name", help="what to call it; default: the weights' file name")
@@ -42,6 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     except ModuleNotFoundError as error:
         raise ValueError(f"{error}; exporting needs: pip install -e '.[export]'") from None
     frozen = freeze(args.weights)
+    check_weights(args.weights, frozen.trained, args.recipe)
     if frozen.trained["diverged"]:
         raise ValueError(f"{args.weights} cannot be exported: its training diverged")
     tokenizer = tokenizer_of(args.manifest, args.weights, frozen.trained["data"])

@@ -26,6 +26,7 @@ from bitnet.inference.sampling import Sampling, generate
 from bitnet.model.checkpoint import load_trained
 from bitnet.training.device import claim
 from workflow.helpers.cli import flags, parsed, run
+from workflow.helpers.weights import check_weights
 
 UNFINISHED = "\ufffd"  # a decoder returns it for an incomplete character
 
@@ -39,6 +40,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.threads < 1:
         raise refuse("--threads", args.threads, "an integer of at least 1")
     trained, metadata = load_trained(args.model)
+    check_weights(args.model, metadata)
     tokenizer = tokenizer_of(metadata, args)
     prompt = readable(args.prompt)
     ids = encode(tokenizer, prompt)

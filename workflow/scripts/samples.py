@@ -33,6 +33,7 @@ from bitnet.model.checkpoint import load_trained
 from bitnet.model.transformer import Transformer
 from bitnet.training.device import claim
 from workflow.helpers.cli import code_of, flags, log, parsed, run
+from workflow.helpers.weights import TYPED, check_trunk, check_weights
 
 PROMPTS = ("Once upon a time", "One", "")  # "": the start of a document
 STORIES, MOST_TOKENS = 100, 400  # sampled per model, and the most tokens per story
@@ -46,10 +47,15 @@ def main(argv: list[str] | None = None) -> None:
     manifest, known = read_json(args.manifest), read_json(args.references)
     tokenizer = open_tokenizer(args.tokenizer)
     arrays, trained = load_tensors(args.weights)
-    seen, _ = load_tensors(args.observations)
-    for path in (args.trunk, args.weights, args.observations):
-        if load_tensors(path)[1]["data"] != manifest["sha256"]:
+    seen, observed = load_tensors(args.observations)
+    trunk = load_tensors(args.trunk)[1]
+    files = {args.trunk: trunk, args.weights: trained, args.observations: observed}
+    for path, metadata in files.items():
+        if metadata["data"] != manifest["sha256"]:
             raise ValueError(f"{path} is of other data than {args.manifest}; delete it, run again")
+    check_weights(args.weights, trained, args.recipe)
+    check_weights(args.observations, observed, json.dumps(trained["recipe"]))
+    check_trunk(args.trunk, trunk, trained)
     source = json.loads(args.source)
     parser = Parser(default_grammar()) if source.get("source") == "stories" else None
     held_out = list(islice(read_text(args.text, "validation"), STORIES))
@@ -93,6 +99,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = flags(__doc__)
     parser.add_argument("--trunk", required=True, help="weights at the switch")
     parser.add_argument("--weights", required=True, help="weights of the run at its end")
+    parser.add_argument("--recipe", help=TYPED)
     parser.add_argument("--observations", required=True, help="what its training recorded")
     parser.add_argument("--manifest", required=True, help="manifest it was trained on")
     parser.add_argument("--references", required=True, help="what count models reach there")

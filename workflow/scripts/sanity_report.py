@@ -1,8 +1,8 @@
 """Write the decision from both sanity experiments, with histograms of the latent weights.
 
     python -m workflow.scripts.sanity_report --arithmetic results/arithmetic/arithmetic.md \\
-        --stories results/tinystories/stories.md --markdown sanity.md --csv sanity.csv \\
-        --figures sanity.svg
+        --stories results/tinystories/stories.md --size full \\
+        --markdown sanity.md --csv sanity.csv --figures sanity.svg
 
 Each report needs its own record beside it. Writes sanity.provenance.json beside the output.
 """
@@ -23,6 +23,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = flags(__doc__)
     parser.add_argument("--arithmetic", required=True, help="report of the arithmetic")
     parser.add_argument("--stories", required=True, help="report of the stories")
+    parser.add_argument("--size", required=True, choices=("full", "quick"), help="of the models")
     parser.add_argument("--markdown", required=True, help="Markdown file to write")
     parser.add_argument("--csv", required=True, help="CSV file to write")
     parser.add_argument("--figures", nargs="+", required=True, help="image files to write")
@@ -32,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
         "stories": read_record(args.stories),
     }
     write_text(args.csv, rows(records).to_csv(index=False))
-    write_text(args.markdown, markdown(records))
+    write_text(args.markdown, markdown(records, args.size))
     weights = {
         f"{record['title']} {name}": found
         for record in records.values()
