@@ -147,7 +147,8 @@ def recognise_ledger(wildcards):
         "code": code("claims"),
     }
     if recognise(outputs[-1], {"claims": made}, {"claims": outputs}):
-        bring_in_order(outputs, ledger_tables(wildcards) + ledger_records(wildcards))
+        named = ledger_verdicts(wildcards)
+        bring_in_order(outputs, ledger_tables(wildcards) + ledger_records(wildcards) + named)
     return []
 
 
