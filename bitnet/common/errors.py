@@ -33,9 +33,9 @@ def one_of(names: Iterable[str], value: object = None, most: int = 200) -> str:
     return f"one of {shorten(', '.join(listed), most)}{more}{did_you_mean(value, names)}"
 
 
-def did_you_mean(value: object, names: Iterable[str], most: int = 1) -> str:
+def did_you_mean(value: object, names: Iterable, most: int = 1) -> str:
     """ "; did you mean a?", with the names most like a value; empty if none is like it."""
-    words = [name for name in names if isinstance(name, str)]
+    words = [name for name in names if isinstance(name, str)]  # an enumeration may hold a null
     close = get_close_matches(value, words, most) if isinstance(value, str) else []
     return f"; did you mean {' or '.join(close)}?" if close else ""
 
