@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from bitnet.claims.evidence import select
+from bitnet.claims.printed import beside
 from bitnet.common.markdown import interval, number, table
 from bitnet.config.question import Question, value_name
 from bitnet.config.thresholds import Thresholds
@@ -98,6 +99,14 @@ def reach(rows: pd.DataFrame, cells: pd.DataFrame) -> str:
         lines.append([row["Optimizer"], TWIN[row["Weights"]], row["TrunkStates"], *shown, *ends])
     header = ["optimizer", "weights", "at the switch", *(h for h, _ in AT_THE_SWITCH.values())]
     return table([*header, "end, WD 0.05", "end, WD 0"], lines)
+
+
+def printed(rows: pd.DataFrame, thresholds: Thresholds) -> str:
+    """The reports' printed numbers beside those of `adam` with Stage-2 WD 0, as Markdown.
+
+    rows: tables of runs by the original's protocol.
+    """
+    return beside(select(rows, {"Optimizer": "adam", "Stage2WD": 0.0}), thresholds)
 
 
 def claims(decided: pd.DataFrame) -> str:

@@ -50,6 +50,9 @@ def made(root: Path) -> str:
         "dose": findings.doses(_rows(root, config, dose), thresholds, question),
         "reach": findings.reach(_rows(root, config, _study(config, "reach")), verdicts["reach"]),
         "claims": findings.claims(decided),
+        "printed": findings.printed(
+            _rows(root, config, _study(config, "legacy_sample")), thresholds
+        ),
     }
     page = (root / PAGE).read_text(encoding="utf-8")
     for name, text in texts.items():
@@ -83,9 +86,10 @@ def _folder(config: Mapping, name: str) -> str:
 
 
 def _rows(root: Path, config: Mapping, study: Study) -> pd.DataFrame:
-    """All tables of a study, each checked against its record."""
+    """The tables of a study that are there, each checked against its record."""
     folder = root / _folder(config, study.name)
-    return read_tables([str(folder / f"{name}.csv") for name in study.runs()])[0]
+    tables = [folder / f"{name}.csv" for name in study.runs()]
+    return read_tables([str(table) for table in tables if table.exists()])[0]
 
 
 if __name__ == "__main__":
