@@ -108,8 +108,8 @@ EDITS = {  # name: file, old, new, scripts that are run again
     ),
     "a heading of a report": (
         "bitnet/experiments/stories.py",
-        '"# Stories: {title}: "',
-        '"# Stories of {title}: "',
+        '"# Stories: {title}: {',
+        '"# Stories of {title}: {',
         {"stories_report"},
     ),
     "a new constant of GGUF": (
