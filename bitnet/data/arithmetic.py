@@ -1,7 +1,7 @@
 """The arithmetic corpus: problems like `12-7=5`, and which of them are held out of training.
 
 A corpus may pad its numbers with zeros to equal lengths and write answers from their last digit
-(`12-07=500`): a small model then learns to calculate in minutes, because each digit depends on the
+(`12-07=500`): that is easier to learn, because each digit depends on the
 two operands' digits in one place and on a carry from the digit before it (Lee et al. 2023,
 "Teaching Arithmetic to Small Transformers", section 3). `Form` writes and reads both ways.
 
