@@ -1,7 +1,7 @@
 """The arithmetic corpus: problems like `12-7=5`, and which of them are held out of training.
 
 A corpus may pad its numbers with zeros to equal lengths and write answers from their last digit
-(`12-07=500`): a small model then learns to calculate in minutes, because each digit depends on the
+(`12-07=500`): that is easier to learn, because each digit depends on the
 two operands' digits in one place and on a carry from the digit before it (Lee et al. 2023,
 "Teaching Arithmetic to Small Transformers", section 3). `Form` writes and reads both ways.
 
@@ -58,14 +58,14 @@ class Form(NamedTuple):
 
     operand_digits: int = 1
     """Least digits of an operand, with zeros in front."""
-    answer_length: int = 1
-    """Least characters of an answer, a minus sign among them, with zeros in front."""
+    answer_digits: int = 1
+    """Least digits of an answer, with zeros in front."""
     reverse: bool = False
-    """Whether answers are written from their last character to the first."""
+    """Whether the digits of answers are written from the last to the first, a minus before them."""
 
     @classmethod
     def of(cls, source: Mapping) -> "Form":
-        """Form of a corpus (keys pad and reverse): padded, all answers are as long as the longest.
+        """Form of a corpus (keys pad and reverse): padded, all answers have as many digits.
 
         source: the corpus's block of config.yaml.
         """
@@ -76,8 +76,8 @@ class Form(NamedTuple):
         if not source.get("pad", False):
             return cls(reverse=reverse)
         extremes = [(largest, largest), (0, largest), (largest, 1)]
-        answers = [Problem(a, op, b).answer for op in operators_of(source) for a, b in extremes]
-        return cls(len(str(largest)), max(map(len, answers)), reverse)
+        answers = [OPERATORS[op](a, b) for op in operators_of(source) for a, b in extremes]
+        return cls(len(str(largest)), max(len(str(abs(answer))) for answer in answers), reverse)
 
     def question(self, problem: Problem) -> str:
         """The prompt of a model: `12-07=`."""
@@ -90,15 +90,17 @@ class Form(NamedTuple):
 
     def read(self, completion: str) -> str:
         """The answer that a completion gives, in plain notation; behind a `?` what is no answer."""
-        turned = completion[::-1] if self.reverse else completion
-        number = turned.lstrip("-")
-        if number.isdecimal() and number.isascii() and self._written(int(turned)) == completion:
-            return str(int(turned))
+        digits = completion.removeprefix("-")
+        if digits.isdecimal() and digits.isascii():
+            number = int(digits[::-1] if self.reverse else digits)
+            answer = -number if digits != completion else number
+            if self._written(answer) == completion:
+                return str(answer)
         return f"?{completion}"
 
     def _written(self, answer: int) -> str:
-        text = f"{answer:0{self.answer_length}}"
-        return text[::-1] if self.reverse else text
+        digits = f"{abs(answer):0{self.answer_digits}}"
+        return "-" * (answer < 0) + (digits[::-1] if self.reverse else digits)
 
 
 # The examples of the original notes: always held out, so that a right answer shows something.

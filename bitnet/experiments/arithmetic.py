@@ -108,8 +108,8 @@ def markdown(runs: Mapping[str, Answers], title: str) -> str:
         "are shown in plain notation, whatever the corpus's; behind a ? stands what is no number.",
         f"It passes if {EXACT:.0%} are right of each of {' and '.join(JUDGED)}, if answers end, "
         "and if the loss is finite and below the unigram's. × and ÷ are measured and do not count.",
-        "A pass does not show that the quantisers round: models learn around one that truncates. "
-        "Unit tests of the quantisers show it.",
+        "A pass does not show that the quantisers round: training can learn around one that "
+        "truncates. Unit tests of the quantisers show it.",
         f"Losses are nats a token at {last['positions']:,} held-out positions, of which "
         f"{last['answer_positions']:,} are characters of answers. The original notes' loss was "
         f"{ORIGINAL}, of text that is not known. Operands are drawn at random here, so no model "

@@ -71,7 +71,7 @@ RECIPES = {
     "wd_fix": (80, "84e353821e0d"),
     "quick": (24, "2d97902f498a"),
     "arithmetic": (2, "def2d899af1d"),
-    "arithmetic_quick": (2, "79650cc161ba"),
+    "arithmetic_quick": (2, "61877830bc17"),
     "decay_2x2": (48, "8649109bc142"),
     "diagnostics": (168, "fbb779eabe91"),
     "diagnostics_quick": (168, "1da035c9604d"),

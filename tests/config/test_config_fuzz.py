@@ -134,9 +134,9 @@ def assert_valid(config: dict) -> None:
     assert not set(names) & {*RULES, "auto", "data"}
     for source in config["corpora"].values():
         assert source["source"] in ("stories", "arithmetic", "files", *HUB)
-        assert source["source"] == "arithmetic" or not {"operators", "largest_operand"} & set(
-            source
-        )
+        written = {"operators", "largest_operand", "pad", "reverse"}
+        assert source["source"] == "arithmetic" or not written & set(source)
+        assert all(type(source.get(key, True)) is bool for key in ("pad", "reverse"))
         assert set(source.get("operators", "+")) <= set("+-×÷") and source.get("operators") != []
         assert whole(source.get("largest_operand", 1), 1, 1_000)
         assert whole(source["train_bytes"], 1, 10**15)
