@@ -82,7 +82,7 @@ EDITS = {
     "rule of the verdict": (
         "bitnet/verdict/rule.py",
         append("SPARE = 1"),
-        {"verdict": 1, "report": 1, "provenance": 1},
+        {"verdict": 1, "figures": 1, "report": 1, "provenance": 1},  # figures name cells as it does
     ),
     "threshold": ("config.yaml", swap("collapsed_below: 10", "collapsed_below: 9"), JUDGE),
     "swapped thresholds": (

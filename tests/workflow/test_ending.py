@@ -10,6 +10,7 @@ import os
 import pty
 import re
 import shutil
+import signal
 import struct
 import sys
 import termios
@@ -126,6 +127,7 @@ def interrupted(folder: Path, command: list[str], said: str) -> tuple[str, int]:
     """What 80 columns show of a command on whose terminal Ctrl-C is typed once it has said so."""
     pid, terminal = pty.fork()
     if not pid:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # in the background it is ignored
         os.chdir(folder)
         os.execve(command[0], command, ENVIRONMENT)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))

@@ -249,8 +249,8 @@ def test_a_full_disk_ends_in_one_line_with_the_last_checkpoint_intact(project, p
                 file.write(bytes(1024))
         assert running.wait(TIMEOUT) != 0
         output = (project / "output.log").read_text()
-        [line] = [line for line in output.splitlines() if line.startswith("error: ")]
-        assert "No space left" in line, output
+        [line] = {line for line in output.splitlines() if line.startswith("error: ")}
+        assert "No space left" in line and output.rstrip().endswith(line), output
         assert "Traceback" not in output
         saved = int(load_tensors(state)[0]["step"])
         filler.unlink()

@@ -144,7 +144,7 @@ CLONED = {
     "key order": NOTHING,
     "two imports away": {**FROM_TEXT, **RUNS},
     "metric": {**FROM_TEXT, **RUNS},  # observations are not committed
-    "rule of the verdict": {"verdict": 1, "report": 1, "provenance": 1},
+    "rule of the verdict": {"verdict": 1, "figures": 1, "report": 1, "provenance": 1},
     "swapped thresholds": JUDGE,
     "plot": DRAWN,
     "one more seed": {**FROM_TEXT, **EDITS["one more seed"][2]},
@@ -214,9 +214,9 @@ def flip_middle(path: Path) -> None:
 
 
 def errors(done: subprocess.CompletedProcess) -> list[str]:
-    """What a build ended with, a line each; no traceback beside it."""
+    """What a build ended with, each line once (the last is repeated); no traceback beside it."""
     assert done.returncode != 0 and "Traceback" not in done.stderr, done.stderr
-    return sorted(line for line in done.stderr.splitlines() if line.startswith("error: "))
+    return sorted({line for line in done.stderr.splitlines() if line.startswith("error: ")})
 
 
 def test_a_damaged_file_is_made_again_as_its_refusal_says(built):
