@@ -26,18 +26,22 @@ def one_of(names: Iterable[str], value: object = None, most: int = 200) -> str:
     Of many names the first ones stand there, whole; what cannot be printed is escaped.
     """
     names = list(names)
-    listed = [name if name.isprintable() else repr(name) for name in names]
+    listed = list(map(_printable, names))
     while len(", ".join(listed)) > most and len(listed) > 1:
         listed.pop()
     more = f" and {len(names) - len(listed)} more" if len(listed) < len(names) else ""
     return f"one of {shorten(', '.join(listed), most)}{more}{did_you_mean(value, names)}"
 
 
+def _printable(name: str) -> str:
+    return name if name.isprintable() else repr(name)
+
+
 def did_you_mean(value: object, names: Iterable, most: int = 1) -> str:
     """ "; did you mean a?", with the names most like a value; empty if none is like it."""
     words = [name for name in names if isinstance(name, str)]  # an enumeration may hold a null
     close = get_close_matches(value, words, most) if isinstance(value, str) else []
-    return f"; did you mean {' or '.join(close)}?" if close else ""
+    return f"; did you mean {' or '.join(map(_printable, close))}?" if close else ""
 
 
 def one_line(error: BaseException) -> str:

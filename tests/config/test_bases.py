@@ -112,3 +112,11 @@ def test_no_study_is_left_out_of_the_table():
     assert set(project_config()["studies"]) == set(RECIPES)
     files = {path.stem for path in ROOT.glob("studies/*")}
     assert files == set(RECIPES) - {"wd_fix", "quick"}
+
+
+def test_a_likeness_that_cannot_be_printed_is_escaped():
+    with pytest.raises(ValueError) as error:
+        complete({"a": {"base": "wd_fix"}, "\xa0wd_fix": {}}, "a")
+    assert (
+        str(error.value).endswith(r"did you mean '\xa0wd_fix'?") and str(error.value).isprintable()
+    )
