@@ -151,7 +151,6 @@ def test_the_script_streams_a_prompt_and_its_continuation(written):
         # Kind of fault: a byte that is not UTF-8 on the command line, and a traceback out of C++
         (["--prompt", "\udcff"], r"--prompt is '\udcff'; allowed: UTF-8 text"),
         (["--max-tokens", "0"], "--max-tokens is 0; allowed"),
-        (["--prompt", "\udcff"], "--prompt is '\\udcff'; allowed: UTF-8 text"),
         (["--tokenizer", "README.md"], "tokenizer is 'README.md'; allowed: a SentencePiece model"),
     ],
 )

@@ -116,9 +116,7 @@ def readable(prompt: str) -> str:
 
 
 def encode(tokenizer: Tokenizer, prompt: str) -> list[int]:
-    """Token ids of bos and a prompt; ValueError for characters without a piece and broken ones."""
-    if any("\ud800" <= sign <= "\udfff" for sign in prompt):  # a byte of the command line
-        raise refuse("--prompt", prompt, "UTF-8 text")
+    """Token ids of bos and a prompt; ValueError for characters without a piece."""
     ids = tokenizer.model.encode(prompt, add_bos=True)
     if tokenizer.model.unk_id() in ids:
         known = tokenizer.model.encode(sorted(set(prompt)))
