@@ -31,8 +31,7 @@ ROOMS = (
 )
 ONLY_IN = {
     "torch": {"model", "inference", "training", "monitoring", "export"},
-    "matplotlib": {"figures", "report"},
-    "plotly": {"report"},
+    "matplotlib": {"figures"},
     "pandas": {*ROOMS} - {"config", "data", "data.stories", "model", "common"},
     "workflow": set(),
 }

@@ -44,7 +44,10 @@ class Evidence:
     @cached_property
     def runs(self) -> pd.DataFrame:
         """One row per run: KEY, states, values at start, switch and end."""
-        lines = map(self._run, self.rows.groupby(KEY))
+        return self._runs(self.rows)
+
+    def _runs(self, rows: pd.DataFrame) -> pd.DataFrame:
+        lines = map(self._run, rows.groupby(KEY))
         parts = [f"{when}{name}" for when in ("Start", "Trunk", "End") for name in MEASURED]
         return pd.DataFrame(lines, columns=[*KEY, "TrunkState", "State", *parts, "TrunkEffective"])
 
@@ -81,7 +84,8 @@ class Evidence:
 
     def trunks(self, **changes) -> pd.DataFrame:
         """Rows of `runs`, one per trunk of a cell, indexed by Seed; without those that diverged."""
-        runs = select(self.runs, {**self.headline, **changes}).drop_duplicates("Seed")
+        own = select(self.rows, {**self.headline, **changes})  # of a large study a few runs
+        runs = self._runs(own).drop_duplicates("Seed")
         return runs[~runs["TrunkState"].isin(LOST)].set_index("Seed")
 
     def neighbours(self) -> dict[str, dict]:

@@ -13,7 +13,7 @@ OTHER = "results/h16_wd0.csv"  # of the study wd_fix: 1 trunk, 1 branch
 JUDGE = {"verdict": 1, "figures": 1, "report": 1, "provenance": 1}
 RUNS = {"train_trunk": 3, "train_branch": 5, "evaluate": 5, **JUDGE}
 DATA = {"tokenizer": 1, "shards": 1, "manifest": 1, "references": 1}
-DRAWN = {"figures": 1, "report": 1, "provenance": 1}
+DRAWN = {"figures": 1, "provenance": 1}
 NOTHING: dict[str, int] = {}
 
 

@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-HEAVY = ("torch", "pandas", "scipy.stats", "matplotlib.figure", "plotly.io", "sentencepiece")
+HEAVY = ("torch", "pandas", "scipy.stats", "matplotlib.figure", "sentencepiece")
 PYTHON = """#!{python} -IS
 import json, os, socket, sys
 if sys.argv[1:2] != ["-m"]:

@@ -30,7 +30,7 @@ RECORDS = {
             "training_tokens": 40_000,
             "environment": {"device": "cpu"},
             "lineage": {
-                "text": {"source": "stories"},
+                "text": {"source": {"source": "stories"}},
                 "train": {"code": "t", "recipe": recipe()},
                 "evaluate": {"code": "e"},
             },
@@ -52,7 +52,7 @@ def everything(rows) -> dict[str, str]:
         "verdict": markdown(cells, QUESTION, LIMITS, "a study"),
         "ledger": claims_text(claims, {"a": "verdict.md"}),
         "template": results_template(rows, RECORDS, QUESTION, LIMITS, "a study"),
-        "page": re.sub(r"<script.*?</script>|base64,[^\"]*", "", html, flags=re.DOTALL),
+        "page": re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL),
     }
     for name in FIGURES.keys() - {"mechanism", "pdr"}:  # in the page; drawn like the counts
         figure = draw(name, rows, LIMITS)

@@ -1,30 +1,19 @@
-"""The page of a study: what it says, and what it does in a real browser without a network."""
+"""The page of a study: what stands where, and what it is made of."""
 
+import dataclasses
 import re
-import shutil
-from html.parser import HTMLParser
 
 import pytest
 
-from bitnet.evaluation.record import RunRecord
-from bitnet.figures.rows import prepared
-from bitnet.report.interactive import curves
-from bitnet.report.page import page
-from bitnet.verdict.headline import headline
+from bitnet.report.page import html_of, visible
+from bitnet.report.panels import MOST_PANELS
+from bitnet.report.why import WHY, named
+from bitnet.verdict.headline import below, headline
 from bitnet.verdict.rule import judge
 from tests.helpers.figures import LIMITS, diverging, study
-from tests.helpers.tables import QUESTION
-
-ARM = "Stage2WD 0, ternary"  # an entry of the legend
-RECORD = RunRecord.from_dict(
-    {
-        "data": "1234abcd5678",
-        "seconds": 60.0,
-        "tokens_per_second": 1000,
-        "environment": {"device": "cpu", "torch": "2.13.0", "python": "3.11.7", "commit": "abc"},
-        "lineage": {"text": {"source": "<b>stories</b>"}, "train": {"code": "t"}, "evaluate": {}},
-    }
-)
+from tests.helpers.pages import RECORD, Page, made
+from tests.helpers.recipes import recipe
+from tests.helpers.tables import FIVE_HIGH, FIVE_LOW, LOSS, QUESTION, cell, other
 
 
 @pytest.fixture(scope="module")
@@ -34,147 +23,149 @@ def rows():
 
 @pytest.fixture(scope="module")
 def html(rows) -> str:
-    return page(rows, {f"run{i}": RECORD for i in range(24)}, QUESTION, LIMITS, "small")
+    return made(rows, records={f"run{i}": RECORD for i in range(24)})
 
 
-class Links(HTMLParser):
-    """What a page would fetch, and the alternatives to its images."""
-
-    def __init__(self):
-        super().__init__()
-        self.fetched, self.alt = [], []
-
-    def handle_starttag(self, tag, attrs):
-        found = dict(attrs)
-        if tag in ("script", "link", "img", "iframe"):
-            self.fetched += [found[key] for key in ("src", "href") if found.get(key)]
-        if tag == "img":
-            self.alt.append(found.get("alt"))
-
-
-def test_the_page_holds_everything_it_shows(html):
-    links = Links()
-    links.feed(html)
-    assert links.fetched and all(link.startswith("data:") for link in links.fetched)
-    assert links.alt and all(links.alt)
-    for section in ("states", "curves", "why", "claims", "cost", "provenance", "not-run"):
-        assert f'<section id="{section}"' in html
+def test_the_first_part_holds_question_answer_three_lines_and_the_chart(html, rows):
+    cells = judge(rows, LIMITS, QUESTION)
+    assert re.search(r'id="answer">(.*?)</p>', html, re.DOTALL)[1] == headline(cells, QUESTION)
+    lines = re.findall("<li>(.*?)</li>", html.split('id="below"')[1].split("</ul>")[0])
+    assert lines == below(cells, QUESTION, LIMITS) and len(lines) == 3
+    places = [path for path, _ in Page(html).found]
+    first = [path.split("#first ")[1] for path in places if "#first " in path]
+    wanted = ("h1", "p#answer", "ul#below", "figure#shows")
+    at = [next(i for i, path in enumerate(first) if path.endswith(name)) for name in wanted]
+    assert at == sorted(at)
+    before = places.index(next(p for p in places if p.endswith("table")))
+    assert before > places.index(next(p for p in places if p.endswith("figure#shows")))
 
 
-def test_the_answer_is_the_verdicts_headline(html, rows):
-    answer = re.search(r'id="answer">(.*?)</p>', html, re.DOTALL)[1]
-    assert answer == headline(judge(rows, LIMITS, QUESTION), QUESTION)
+def test_the_chart_names_its_curves_with_the_verdicts_values_and_the_switch(html):
+    """Counts of three seeds are 4, 8 and 12, tenfold with WD 0."""
+    chart = html.split('id="shows"')[1].split("</figure>")[0]
+    assert re.search(r'class="end treatment"[^>]*>WD 0: 80<', chart)
+    assert re.search(r'class="end control"[^>]*>WD 0.05: 8<', chart)
+    assert ">switch: weight decay changes</span>" in chart and ">stage 1, shared</span>" in chart
+    assert ">distinct predictions, log scale</p>" in chart and ">training step</p>" in chart
+    assert ">collapsed &lt; 10</span>" in chart and ">diverse &gt; 50</span>" in chart
 
 
-def test_cost_is_that_of_the_records_and_text_from_outside_stays_text(html):
-    assert "24 runs took 24.0 minutes" in html
+def test_a_healthier_optimizer_stands_beside_in_grey(rows, html):
+    """Both optimizers of the made-up study do the same, until adamw is made diverse."""
+    own = rows["Optimizer"] == "adamw"
+    counts = rows["UniquePredictions"].mask(own, rows["UniquePredictions"] * 16)
+    better = made(rows.assign(UniquePredictions=counts, ValLoss=rows["ValLoss"].mask(own, 3.0)))
+    label = re.compile(r'class="end muted"[^>]*>adamw<')
+    charts = better.split('id="evidence"')[0].split('role="img"')[1:]
+    assert len(charts) > 5 and all(label.search(chart) for chart in charts)
+    assert "recommended" in better.split("</figcaption>")[0].split("Grey:")[1]
+    assert not label.search(html) and "Grey:" not in html
+
+
+def test_every_chart_can_be_reached_by_the_keyboard_and_heard(html):
+    plots = Page(html).of("plot")
+    assert len(plots) > 10
+    for plot in plots:
+        assert plot["tabindex"] == "0" and plot["role"] == "img"
+        assert len(plot["aria-label"]) > 40 and "switch" in plot["aria-label"]
+    assert "WD 0: from 8 to 72.7" not in plots[0]["aria-label"]
+    assert "WD 0: from 7.27 to 72.7" in plots[0]["aria-label"]  # geometric means
+
+
+def test_the_headlines_row_is_first_and_marked_and_says_its_outcome_in_words(html, rows):
+    table = html.split('class="cells"')[1].split("</table>")[0]
+    first, *others = table.split("<tbody>")[1].split("<tr")[1:]
+    assert "headline" in first and "hidden 256 adam ternary" in first
+    assert not any('class="headline"' in row for row in others) and len(others) == 3
+    outcome = judge(rows, LIMITS, QUESTION).set_index("Headline").loc[True, "Outcome"]
+    assert f"<b>{outcome}</b> <span>" in first
+    assert "Collapsed: under 10 distinct predictions" in html.split("</table>")[1]
+
+
+def test_reasons_are_sentences_beside_charts(html):
+    assert set(WHY) < set(named())
+    why = html.split('id="why"')[1].split('id="evidence"')[0]
+    for heading, text in WHY.values():
+        reason = why.split(f"<h3>{heading}</h3>")[1].split('class="reason"')[0]
+        assert text in reason and "Medians over the steps: " in reason
+        assert reason.count('role="img"') == 1
+
+
+def test_evidence_lies_behind_folds_and_nothing_before_it_does(html):
+    paths = [path for path, _ in Page(html).found]
+    folds = ("curves", "statistics", "claims", "cost", "provenance", "not-run")
+    assert all(any(path.endswith(f"#evidence details#{name}") for path in paths) for name in folds)
+    assert not any("details" in path for path in paths if "#states" in path or "#first" in path)
+
+
+def test_it_is_one_small_file_without_a_network(html):
+    assert len(html.encode()) < 400_000
+    assert {*Page(html).links} == {"data:,"}
+    assert re.findall(r"https?:|//\w+\.|@import|url\(", html) == []
+
+
+def test_text_from_outside_stays_text_and_shows_what_would_be_unseen(html):
     assert "&lt;b&gt;stories" in html and "<b>stories" not in html
+    assert "\\u001b[2J\\u202e" in html and not set("\x1b\u202e") & {*html}
+    assert visible("a\n\tb\x00\x9b") == "a\n\tb\\x00\\x9b"
+    assert "<img" not in html_of("a <img src=x> [b](javascript:c)") + html_of("<img src=x>")
+    assert "<script>x" not in made(study((256,), seeds=1), title="<script>x</script>")
+    assert "<b>a\\x1b[2J</b>" in made(study((256,), seeds=1), title="a\x1b[2J")
 
 
-def test_curves_hold_the_tables_values_a_seed_and_their_mean(rows):
-    """Counts are (seed + 1) * 4, tenfold after the switch with WD 0: means by hand."""
-    figure = curves("unique_predictions", prepared(rows), LIMITS)
-    arm = [trace for trace in figure.data if trace.name == ARM and trace.hovertemplate]
-    seeds = [trace for trace in arm if "seed 1" in trace.hovertemplate]
-    means = [trace for trace in arm if "mean of 3 seeds" in trace.hovertemplate]
-    assert len(seeds) == len(means) == 2  # adam and adamw
-    assert list(seeds[0].x) == [300, 400, 500, 600] and list(seeds[0].y) == [8, 80, 80, 80]
-    assert means[0].y[-1] == pytest.approx(10 * 4 * (1 * 2 * 3) ** (1 / 3))
-    assert [trace.showlegend for trace in means] == [True, False]  # an entry for both panels
-    names = [trace.name for trace in figure.data if trace.showlegend]
-    assert len(names) == len(set(names)) == 6
-
-
-@pytest.mark.parametrize("name", ["unique_predictions", "loss"])
-def test_every_curve_lies_within_its_axes(rows, name):
-    figure = curves(name, prepared(rows), LIMITS)
-    low, high = figure.layout.yaxis.range
-    heights = [y for trace in figure.data for y in trace.y if y is not None]
-    if figure.layout.yaxis.type == "log":
-        low, high = 10**low, 10**high
-    assert low < min(heights) and max(heights) < high
-    assert high - low < 2 * (max(heights) - min(heights))
-
-
-def test_a_run_that_diverged_is_out_of_the_mean():
-    figure = curves("loss", prepared(diverging(500)), LIMITS)
-    [mean] = [t for t in figure.data if t.name == ARM and t.showlegend]
-    assert "mean of 2 seeds" in mean.hovertemplate
-    assert list(mean.y) == [5.5] * 4
-
-
-# --- in a browser ---
-
-
-@pytest.fixture(scope="module")
-def browser():
-    paths = shutil.which("chromium"), shutil.which("chromedriver")
-    if not all(paths):
-        pytest.skip("no chromium and chromedriver on PATH")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = paths[0]
-    for flag in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--host-resolver-rules=MAP * ~NOTFOUND",  # no network
-        "--window-size=1280,900",
-    ):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(paths[1]))
-    yield driver
-    driver.quit()
-
-
-def test_a_browser_shows_it_without_a_network_or_a_complaint(browser, html, tmp_path):
-    from selenium.webdriver import ActionChains
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.support.wait import WebDriverWait
-
-    path = tmp_path / "report.html"
-    path.write_text(html, encoding="utf-8")
-    browser.get(path.as_uri())
-    WebDriverWait(browser, 30).until(
-        lambda driver: len(driver.find_elements(By.CSS_SELECTOR, ".plotly svg.main-svg")) >= 2
-    )
-    plot = browser.find_element(By.ID, "unique_predictions")
-
-    # A legend entry switches its arm in all panels.
-    def shown() -> int:
-        return browser.execute_script(
-            "return document.getElementById('unique_predictions')._fullData.filter("
-            "t => t.legendgroup === 'Stage2WD 0, ternary' && t.visible === true).length"
+def test_cost_names_both_stages():
+    """A trunk of two arms: its steps at the speed of its stage 2, counted once."""
+    assert "1 runs took 1.0 minutes" in made(study((256,), seeds=1))
+    asked = recipe()
+    training = asked["training"]
+    tokens = training["wd_switch"] * training["batch_size"] * training["sequence_length"]
+    records = {
+        str(decay): dataclasses.replace(
+            RECORD,
+            tokens_per_second=tokens / 120,
+            lineage={
+                **RECORD.lineage,
+                "train": {
+                    "code": "t",
+                    "recipe": {**asked, "training": {**training, "stage2_weight_decay": decay}},
+                },
+            },
         )
+        for decay in (0.0, 0.05)
+    }
+    text = made(study((256,), seeds=1), records=records)
+    assert "Stage 2 of 2 runs took 2.0 minutes" in text
+    assert "about 2.0 minutes for 1 trunks" in text
 
-    before = shown()
-    assert before == 2 * (1 + 3 + 1)  # two panels: band, seeds, mean
-    entries = plot.find_elements(By.CSS_SELECTOR, ".legendtoggle")
-    names = [e.text for e in plot.find_elements(By.CSS_SELECTOR, ".legendtext")]
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", plot)
-    ActionChains(browser).move_to_element(entries[names.index(ARM)]).click().perform()
-    WebDriverWait(browser, 10).until(lambda _: shown() == 0)
 
-    # Hovering a point says step, value and seed.
-    browser.execute_script(
-        "const p = document.getElementById('unique_predictions');"
-        "const i = p._fullData.findIndex(t => (t.hovertemplate || '').includes('seed 1'));"
-        "Plotly.Fx.hover(p, [{curveNumber: i, pointNumber: 1}])"
+CASES = {
+    "one seed": (study((256,), seeds=1), QUESTION, "distinct predictions"),
+    "no switch in common": (diverging(500), QUESTION, "distinct predictions"),
+    "blind": (study((256,), Blind=True), QUESTION, "PDR: diversity"),
+    "other metric": (cell(8, FIVE_LOW, FIVE_HIGH), other(QUESTION, **LOSS), "validation loss"),
+    "no headline": (study((512,)), QUESTION, "distinct predictions"),
+    "a third arm": (study((256,), decays=(0.05, 0.0, 0.01)), QUESTION, "distinct predictions"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_page_of_any_study_shows_both_arms(name):
+    rows, question, unit = CASES[name]
+    html = made(rows, question)
+    found = Page(html)
+    chart = html.split('id="shows"')[1].split("</figure>")[0]
+    assert f'<p class="axis up">{unit}' in chart
+    assert {"end treatment", "end control"} <= {*re.findall(r'class="(end \w+)"', chart)}
+    assert not re.search(
+        r"\bnan\b|\bNone\b|\bNaN\b", found.text + "".join(map(str, found.of("plot")))
     )
-    said = WebDriverWait(browser, 10).until(
-        lambda _: plot.find_element(By.CSS_SELECTOR, ".hoverlayer").text
-    )
-    assert "step 100: 8" in said and "seed 1" in said
 
-    # A phone scrolls tables and figures, never the page.
-    metrics = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
-    assert browser.get_log("browser") == []
+
+def test_a_large_study_is_shown_in_aggregate():
+    """Panels for the cells nearest to the headline's, rows for all, no curve a run."""
+    many = study(range(250, 250 + 2 * 8, 2), seeds=13)
+    html = made(many)
+    assert html.count("<tr") > 32 and Page(html).of("run") == []
+    assert html.count("<figcaption>hidden") == 2 * MOST_PANELS
+    assert "8 more are in the table" in html
+    assert len(html.encode()) < 600_000
