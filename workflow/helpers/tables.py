@@ -1,6 +1,7 @@
 """Helpers of scripts that read runs' tables: each checked against its record and the others."""
 
 import argparse
+import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -68,7 +69,12 @@ def read_tables(paths: Sequence[str]) -> tuple[pd.DataFrame, dict[str, RunRecord
             f"results do not belong together: {'; '.join(odd[:3])}; run snakemake again, or leave "
             "some out"
         )
-    return pd.concat([pd.read_csv(path, dtype=CSV_TYPES) for path in paths]), records
+    bodies: dict[str, list[str]] = {}  # by header: as many reads as there are headers
+    for path in paths:
+        header, _, body = Path(path).read_text(encoding="utf-8").partition("\n")
+        bodies.setdefault(header, []).append(body if body.endswith("\n") else f"{body}\n")
+    tables = [io.StringIO("\n".join([header, "".join(parts)])) for header, parts in bodies.items()]
+    return pd.concat([pd.read_csv(table, dtype=CSV_TYPES) for table in tables]), records
 
 
 def best_possible_loss(records: Mapping[str, RunRecord]) -> float:
