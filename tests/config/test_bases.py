@@ -72,6 +72,7 @@ RECIPES = {
     "quick": (24, "2d97902f498a"),
     "arithmetic": (2, "def2d899af1d"),
     "arithmetic_quick": (2, "61877830bc17"),
+    "arithmetic_seeds": (10, "95d7e1ea9bd5"),
     "decay_2x2": (48, "8649109bc142"),
     "diagnostics": (168, "fbb779eabe91"),
     "diagnostics_quick": (168, "1da035c9604d"),
