@@ -1,7 +1,7 @@
 """Colours of the page in pairs, for light and for dark, and their contrast.
 
 Every pair has a contrast of at least 4.5 on both grounds of its scheme (WCAG 2.2, 1.4.3), as lines
-and as text. Hues are those of Okabe & Ito (2008), darkened or lightened until they have it.
+and as text. Hues are those of Okabe & Ito (2008) and a violet, made darker or lighter for it.
 """
 
 LIGHT, DARK = 0, 1
@@ -14,8 +14,9 @@ INKS = {
     "other1": ("#00694c", "#3cc79b"),
     "other2": ("#8f3f70", "#dd9cc0"),
     "other3": ("#7a5900", "#e0b040"),
+    "other4": ("#5546b0", "#ab9ff2"),
 }
-OTHERS = ("other1", "other2", "other3")
+OTHERS = ("other1", "other2", "other3", "other4")
 
 
 def variables(scheme: int) -> str:
