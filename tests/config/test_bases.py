@@ -71,6 +71,7 @@ RECIPES = {
     "wd_fix": (80, "84e353821e0d"),
     "quick": (24, "2d97902f498a"),
     "arithmetic": (2, "def2d899af1d"),
+    "arithmetic_cpu": (1, "fdb5b9685226"),
     "arithmetic_quick": (2, "61877830bc17"),
     "arithmetic_seeds": (10, "95d7e1ea9bd5"),
     "decay_2x2": (48, "8649109bc142"),
