@@ -6,10 +6,10 @@ rule uses counts, loss and copying together. The first match in the order of `ST
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
+from numpy.typing import ArrayLike
 
 from bitnet.config.thresholds import Thresholds
 
@@ -22,15 +22,20 @@ STATES = (
     "diverse",
     "recovering",
 )
+COLUMNS = ["Step", "SwitchStep", "UniquePredictions", "ValLoss", "Loss", "CopyShare", "PDR"]
+COLUMNS += ["UnigramLoss", "TrigramPDR", "Blind", "N", "VocabSize"]
+"""Columns of `bitnet.evaluation.metrics` that states are made of."""
+Rows = Mapping[str, ArrayLike]
+"""Columns by name, a value for each evaluation of one run: a DataFrame, or a dict of arrays."""
 
 
-def ending(rows: pd.DataFrame, thresholds: Thresholds) -> np.ndarray:
+def ending(rows: Rows, thresholds: Thresholds) -> np.ndarray:
     """Positions of the evaluations 'at the end': a stage's last `final_evaluations` rows, by Step.
 
     Of a run only those after the switch; of a trunk, whose rows end at the switch, only those after
     step 0: neither a trunk's evaluations nor the untrained model's belong to the end of a stage.
     """
-    steps, switches = (rows[name].to_numpy() for name in ("Step", "SwitchStep"))
+    steps, switches = (np.asarray(rows[name]) for name in ("Step", "SwitchStep"))
     order = np.argsort(steps, kind="stable")
     for stage in (steps > switches, steps > 0):
         if stage.any():
@@ -39,12 +44,12 @@ def ending(rows: pd.DataFrame, thresholds: Thresholds) -> np.ndarray:
     return order[-thresholds.final_evaluations :]
 
 
-def final(rows: pd.DataFrame, column: str, thresholds: Thresholds) -> float:
+def final(rows: Rows, column: str, thresholds: Thresholds) -> float:
     """Value of a column 'at the end': its mean over the evaluations of `ending`."""
-    return float(rows[column].to_numpy(dtype=float)[ending(rows, thresholds)].mean())
+    return float(np.asarray(rows[column], dtype=float)[ending(rows, thresholds)].mean())
 
 
-def effective(rows: pd.DataFrame, thresholds: Thresholds) -> float:
+def effective(rows: Rows, thresholds: Thresholds) -> float:
     """Effective count of a run 'at the end': the mean of those of its evaluations.
 
     That of an evaluation is `collapsed_below` where the loss is not below the unigram's by the
@@ -56,22 +61,22 @@ def effective(rows: pd.DataFrame, thresholds: Thresholds) -> float:
     return float(counted[ending(rows, thresholds)].mean())
 
 
-def state(rows: pd.DataFrame, thresholds: Thresholds, rule: int = 2) -> str:
+def state(rows: Rows, thresholds: Thresholds, rule: int = 2) -> str:
     """State of one run, one of STATES, from its rows in any order; ValueError without rows.
 
-    rows: a table with the columns of `bitnet.evaluation.metrics`. rule: 1 for what the first rule
-    called temporary: over the count of diversity once, under that of collapse in the mean at the
-    end, whatever the loss.
+    rows: with COLUMNS. rule: 1 for what the first rule called temporary: over the count of
+    diversity once, under that of collapse in the mean at the end, whatever the loss.
     """
-    return _state(rows, thresholds, rule)
+    return _state({name: np.asarray(rows[name]) for name in COLUMNS}, thresholds, rule)
 
 
-def trunk_state(rows: pd.DataFrame, thresholds: Thresholds) -> str:
+def trunk_state(rows: Rows, thresholds: Thresholds) -> str:
     """State at the switch, from the rows up to and including it; never 'temporary'.
 
     ValueError in one line if no row is that early.
     """
-    return _state(rows[rows["Step"] <= rows["SwitchStep"]], thresholds)
+    early = np.asarray(rows["Step"]) <= np.asarray(rows["SwitchStep"])
+    return _state({name: np.asarray(rows[name])[early] for name in COLUMNS}, thresholds)
 
 
 def share(states: Sequence[str], name: str) -> float:
@@ -85,15 +90,15 @@ def tally(states: Sequence[str]) -> str:
     return ", ".join(f"{name} {count}/{len(states)}" for name, count in counts)
 
 
-def _state(rows: pd.DataFrame, thresholds: Thresholds, rule: int | None = None) -> str:
+def _state(rows: Rows, thresholds: Thresholds, rule: int | None = None) -> str:
     """rule: None for a trunk."""
-    if rows.empty:
+    if not len(rows["Step"]):
         raise ValueError(f"no evaluation to judge{' at or before SwitchStep' * (rule is None)}")
     if _invalid(rows):
         return "invalid"
     if _diverged(rows):
         return "diverged"
-    loss, unigram = final(rows, "ValLoss", thresholds), rows["UnigramLoss"].iloc[0]
+    loss, unigram = final(rows, "ValLoss", thresholds), rows["UnigramLoss"][0]
     if final(rows, "CopyShare", thresholds) > thresholds.copy_share and loss >= unigram:
         return "untrained"
     levels, low, high = _levels(rows, thresholds)
@@ -105,40 +110,40 @@ def _state(rows: pd.DataFrame, thresholds: Thresholds, rule: int | None = None) 
     return "diverse" if end > high else "recovering"
 
 
-def _temporary(rows: pd.DataFrame, thresholds: Thresholds, end: float, rule: int) -> bool:
+def _temporary(rows: Rows, thresholds: Thresholds, end: float, rule: int) -> bool:
     """Whether a run was diverse at an evaluation after the switch and is collapsed at the last."""
     levels, low, high = _levels(rows, thresholds)
-    steps = rows["Step"].to_numpy()
-    rose = (levels > high) & (steps > rows["SwitchStep"].to_numpy())
+    steps = np.asarray(rows["Step"])
+    rose = (levels > high) & (steps > np.asarray(rows["SwitchStep"]))
     if rule == 1:
         return bool(rose.any() and end < low)
     dead, last = _dead(rows, thresholds), steps.argmax()
     return bool((rose & ~dead).any() and (levels[last] < low or dead[last]))
 
 
-def _dead(rows: pd.DataFrame, thresholds: Thresholds) -> np.ndarray:
+def _dead(rows: Rows, thresholds: Thresholds) -> np.ndarray:
     """Whether the loss of each evaluation is not below the unigram's by the margin."""
-    unigram = rows["UnigramLoss"].to_numpy()
-    return rows["ValLoss"].to_numpy() >= unigram - thresholds.unigram_margin
+    unigram = np.asarray(rows["UnigramLoss"])
+    return np.asarray(rows["ValLoss"]) >= unigram - thresholds.unigram_margin
 
 
-def _invalid(rows: pd.DataFrame) -> bool:
+def _invalid(rows: Rows) -> bool:
     """Whether any evaluation has a count that no model can produce: a bug, not a result."""
-    counts = rows["UniquePredictions"].to_numpy()
-    most = np.minimum(rows["VocabSize"].to_numpy(), rows["N"].to_numpy())
+    counts = np.asarray(rows["UniquePredictions"])
+    most = np.minimum(np.asarray(rows["VocabSize"]), np.asarray(rows["N"]))
     return not ((counts >= 1) & (counts <= most)).all()  # so that NaN is invalid too
 
 
-def _diverged(rows: pd.DataFrame) -> bool:
-    losses, trained = rows["ValLoss"].to_numpy(), rows["Loss"].to_numpy()
-    untrained = rows["Step"].to_numpy() <= 0  # no training loss exists at step 0
+def _diverged(rows: Rows) -> bool:
+    losses, trained = np.asarray(rows["ValLoss"]), np.asarray(rows["Loss"])
+    untrained = np.asarray(rows["Step"]) <= 0  # no training loss exists at step 0
     return not (np.isfinite(losses).all() and (np.isfinite(trained) | untrained).all())
 
 
-def _levels(rows: pd.DataFrame, thresholds: Thresholds) -> tuple[np.ndarray, float, float]:
+def _levels(rows: Rows, thresholds: Thresholds) -> tuple[np.ndarray, float, float]:
     """The measure of diversity on this corpus, and its thresholds of collapsed and diverse."""
-    if rows["Blind"].iloc[0]:
-        share = rows["PDR"].to_numpy() / rows["TrigramPDR"].to_numpy()
+    if np.asarray(rows["Blind"])[0]:
+        share = np.asarray(rows["PDR"]) / np.asarray(rows["TrigramPDR"])
         return share, thresholds.blind_collapsed_share, thresholds.blind_diverse_share
-    counts = rows["UniquePredictions"].to_numpy()
+    counts = np.asarray(rows["UniquePredictions"])
     return counts, thresholds.collapsed_below, thresholds.diverse_above

@@ -15,7 +15,7 @@ from bitnet.config.question import COUNT, ORIGINAL, RATIOS, STAGE2, Metric, Ques
 from bitnet.config.run_names import BASE, VARIANT, spell_number
 from bitnet.config.thresholds import Thresholds
 from bitnet.evaluation.metrics import AGREE, check_one_study
-from bitnet.evaluation.states import effective, final, state, trunk_state
+from bitnet.evaluation.states import COLUMNS, Rows, effective, final, state, trunk_state
 
 CELL = ["HiddenSize", "PeakLR", "Stage1WD", "Variant", "Optimizer", "Weights"]
 DATA = [*AGREE, "UniqueTargets", "UnigramLoss", "BigramLoss", "TrigramLoss"]
@@ -92,9 +92,9 @@ def make_cell(key: tuple, rows: pd.DataFrame, thresholds: Thresholds, question: 
     shared = question.shares_trunk
     # Arms repeat their trunk's rows: keep each step once, the trunk's own file first.
     trunk = [
-        trunk_state(run.drop_duplicates("Step"), thresholds)
+        trunk_state(run, thresholds)
         for part in ([rows] if shared else parts)
-        for _, run in part.groupby("Seed")
+        for run in _by_seed(part.drop_duplicates(["Seed", "Step"]), COLUMNS).values()
     ]
     data = rows.iloc[0][DATA].to_dict()
     cell = Cell(key, trunk, control, treatment, pd.DataFrame(), data, question=question)
@@ -110,16 +110,23 @@ def make_cell(key: tuple, rows: pd.DataFrame, thresholds: Thresholds, question: 
 def _arm(rows: pd.DataFrame, effects: Sequence[str], thresholds: Thresholds) -> pd.DataFrame:
     """States, end values and last step of each run of one arm; index: Seed."""
     runs = {}
-    for seed, run in rows.groupby("Seed"):
+    for seed, run in _by_seed(rows, [*COLUMNS, *effects]).items():
         runs[seed] = {
             "State": state(run, thresholds),
             "StateRule1": state(run, thresholds, rule=1),
             **{column: final(run, column, thresholds) for column in effects},
             "Effective": effective(run, thresholds),
-            "LastStep": run["Step"].max(),
+            "LastStep": np.max(run["Step"]),
         }
     columns = ["State", "StateRule1", *effects, "Effective", "LastStep"]
     return pd.DataFrame.from_dict(runs, orient="index", columns=columns)
+
+
+def _by_seed(rows: pd.DataFrame, columns: Sequence[str]) -> dict[int, Rows]:
+    """Columns of each seed's rows, as arrays: a table a run would take most of a verdict's time."""
+    whole = {name: rows[name].to_numpy() for name in columns}
+    places = rows.groupby("Seed").indices
+    return {seed: {name: whole[name][places[seed]] for name in whole} for seed in sorted(places)}
 
 
 def sound(arm: pd.DataFrame) -> pd.DataFrame:
