@@ -18,6 +18,7 @@ KNOWN_SHARE = 0.9  # smallest allowed share of words that occur in training text
 
 TWIN = "full_precision"
 HELD_OUT, END = "held-out text", "at the end"  # names of samples
+BROKEN = "What it says of ternary layers that are broken on purpose stands in docs/sanity.md."
 
 
 def of_losses(losses: Sequence[float], unigram: float, diverged: bool) -> list[str]:
