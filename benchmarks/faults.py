@@ -1,10 +1,10 @@
 """Outcome of a quick sanity experiment where the ternary layer is broken on purpose.
 
     snakemake arithmetic_quick                        # or tinystories_quick: its data
-    python -m benchmarks.faults arithmetic_quick --json faults.json    # some minutes a fault
+    python -m benchmarks.faults arithmetic_quick --json results/faults/arithmetic_quick.json
 
 The first ternary run of the study is trained and examined by the pipeline's own scripts, once with
-each fault and once with none. Nothing is written below models/ or results/.
+each fault and once with none, some minutes each. Nothing is written below models/.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from bitnet.model import bitlinear
 from bitnet.model.quantization import ternary_codes
 from workflow.helpers.cli import ROOT
 from workflow.helpers.reports import read_runs
+from workflow.provenance.fingerprint import script_fingerprint
 from workflow.scripts import answers, samples, train
 
 Codes = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
@@ -140,6 +141,11 @@ def _said(found: dict) -> dict:
     return {"outcome": rules.word(found), "reason": found["reason"]}
 
 
+def codes() -> dict[str, str]:
+    """Fingerprints of the scripts that train and examine, and so of what the outcomes are of."""
+    return {name: script_fingerprint(ROOT, name) for name in ("train", "answers", "samples")}
+
+
 def main() -> None:
     """Train with each fault, print what the experiment says and write it as JSON."""
     parser = argparse.ArgumentParser(
@@ -147,17 +153,19 @@ def main() -> None:
     )
     parser.add_argument("study", help="arithmetic_quick or tinystories_quick")
     parser.add_argument("--only", nargs="+", choices=FAULTS, default=list(FAULTS), help="faults")
-    parser.add_argument("--json", type=Path, help="file to write; outcomes that it has are kept")
+    parser.add_argument(
+        "--json", type=Path, help="file to write; its outcomes of the same code stay"
+    )
     args = parser.parse_args()
-    known = read_json(args.json) if args.json and args.json.exists() else {"faults": {}}
+    here = {"study": args.study, "code": codes(), "machine": machine(torch.device("cpu"))}
+    old = read_json(args.json) if args.json and args.json.exists() else {}
+    outcomes = old["faults"] if old.get("code") == here["code"] else {}
     for fault in args.only:
         with tempfile.TemporaryDirectory() as folder:
-            found = examined(args.study, fault, Path(folder))
+            outcomes[fault] = found = examined(args.study, fault, Path(folder))
         print(f"{fault}: {found['outcome']}, {found.get('exact', found['loss'])}", flush=True)
-        known["faults"][fault] = found
         if args.json:
-            here = {"study": args.study, "machine": machine(torch.device("cpu"))}
-            write_json(args.json, {**here, **known})
+            write_json(args.json, {**here, "faults": outcomes})
 
 
 if __name__ == "__main__":

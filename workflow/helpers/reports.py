@@ -57,7 +57,7 @@ def seal(
 ) -> None:
     """Write the record of a report: outcome, runs, and histograms of their latent weights."""
     made = {
-        name: {"recipe": run.to_dict()["recipe"], "code": run.code, **run.trained}
+        name: {"recipe": run.to_dict()["recipe"], "code": run.code, "trained": run.trained}
         for name, run in runs.items()
     }
     outputs = [Path(path) for path in (args.markdown, args.csv, *args.figures)]
