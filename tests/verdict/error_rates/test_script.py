@@ -34,8 +34,11 @@ def test_the_numbers_are_those_of_todays_scenarios_with_3_5_and_10_seeds(publish
 
 def test_a_wrong_claim_is_made_in_at_most_5_percent_where_nothing_differs(published):
     null = published[published["Group"] == NOTHING]
-    # Of 500 draws 5.8 % is not over 5 %: what counts is the lower end of its interval.
-    assert null["WrongLow"].max() <= 0.05
+    # Of 500 draws 5.8 % is not over 5 %: what counts is the lower end of its interval. Cells beside
+    # the headline are another family than the rest, and each may err in 5 %.
+    several = null["Scenario"].str.startswith("four cells")
+    assert null.loc[~several, "WrongLow"].max() <= 0.05
+    assert several.any() and null.loc[several, "WrongLow"].max() <= 1 - 0.95**2
     assert null["Scenario"].nunique() >= 15
 
 
