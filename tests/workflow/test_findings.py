@@ -1,4 +1,4 @@
-"""The tables of docs/findings.md: those that the files in results/ give."""
+"""The tables of docs/findings.md and docs/sanity.md: those that the files in results/ give."""
 
 import pandas as pd
 import pytest
@@ -6,17 +6,18 @@ import pytest
 from bitnet.claims import findings
 from tests.helpers.project import ROOT
 from tests.helpers.tables import LIMITS, OUTCOMES, QUESTION, cell, run, verdict
-from workflow.scripts.findings import PAGE, exchanged, made
+from workflow.scripts.findings import FINDINGS, PAGES, exchanged, made
 
 
-def test_the_page_is_what_the_files_say():
-    same = (ROOT / PAGE).read_text(encoding="utf-8") == made(ROOT)
-    assert same, f"{PAGE} is out of date: run `python -m workflow.scripts.findings`"
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_what_the_files_say(page):
+    same = (ROOT / page).read_text(encoding="utf-8") == made(ROOT, page)
+    assert same, f"{page} is out of date: run `python -m workflow.scripts.findings`"
 
 
 def test_readme_gives_the_same_answer():
     begin, end = "<!-- answer -->", "<!-- end of the answer -->"
-    pages = [(ROOT / name).read_text(encoding="utf-8") for name in (PAGE, "README.md")]
+    pages = [(ROOT / name).read_text(encoding="utf-8") for name in (FINDINGS, "README.md")]
     first, second = (page.split(begin)[1].split(end)[0] for page in pages)
     assert first == second and first.count(". ") + first.count(".\n") == 3
 

@@ -1,72 +1,97 @@
-"""Write the tables of docs/findings.md from the committed results.
+"""Write the tables of docs/findings.md and docs/sanity.md from the committed results.
 
     python -m workflow.scripts.findings
 
-They stand between marks of the page and are made of results/<study>/ for the studies of the ledger
-`evidence` (config.yaml, claims), and of that ledger, which `snakemake results/claims/evidence.md`
-makes. A test fails where the page is not what those files say.
+They stand between marks of the pages. Those of the findings are made of results/<study>/ for the
+studies of the ledger `evidence` (config.yaml, claims), and of that ledger, which `snakemake
+results/claims/evidence.md` makes; those of the sanity checks of results/arithmetic_seeds/,
+results/tinystories_quick/ and results/faults/. A test fails where a page is not what its files say.
 """
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from bitnet.claims import findings
-from bitnet.common.files import write_text
+from bitnet.common.files import read_json, write_text
 from bitnet.config.load import read_project
 from bitnet.config.study import Study
 from bitnet.config.thresholds import Thresholds
 from bitnet.evaluation.metrics import CSV_TYPES
+from bitnet.experiments import tables
 from workflow.helpers.cli import ROOT, flags, parsed, run
 from workflow.helpers.tables import read_tables
 
-PAGE, LEDGER = "docs/findings.md", "evidence"
+FINDINGS, SANITY, LEDGER = "docs/findings.md", "docs/sanity.md", "evidence"
 TEXT = ("TrunkStates", "ControlStates", "TreatmentStates", "Outcome", "Confidence", "Note")
 MARKS = "<!-- {} made by workflow.scripts.findings -->", "<!-- end of {} -->"
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write the page anew."""
+    """Write the pages anew."""
     parsed(flags(__doc__), argv)
-    write_text(ROOT / PAGE, made(ROOT))
+    for page in PAGES:
+        write_text(ROOT / page, made(ROOT, page))
 
 
-def made(root: Path) -> str:
-    """The page with the tables that the files of results/ give."""
+def made(root: Path, page: str) -> str:
+    """A page of PAGES with the tables that the files of results/ give."""
+    text = (root / page).read_text(encoding="utf-8")
+    for name, found in PAGES[page](root).items():
+        text = exchanged(text, name, found)
+    return text
+
+
+def _findings(root: Path) -> dict[str, str]:
     config = read_project(root)
     thresholds = Thresholds(**config["verdict"])
     verdicts, links = {}, {}
     for name in config["claims"][LEDGER]:
         folder = _folder(config, name)
         verdicts[name] = read_verdict(root / folder / "verdict.csv")
-        links[name] = os.path.relpath(f"{folder}/verdict.md", os.path.dirname(PAGE))
+        links[name] = os.path.relpath(f"{folder}/verdict.md", os.path.dirname(FINDINGS))
     dose, question = _study(config, "dose"), _study(config, "dose").question()
     decided = pd.read_csv(root / f"results/claims/{LEDGER}.csv", keep_default_na=False)
-    texts = {
+    return {
         "results": findings.results(verdicts, links, thresholds.few_seeds),
         "dose": findings.doses(_rows(root, config, dose), thresholds, question),
-        "reach": findings.reach(_rows(root, config, _study(config, "reach")), verdicts["reach"]),
+        **{
+            name: findings.reach(_rows(root, config, _study(config, name)), verdicts[name])
+            for name in ("reach", "decay_2x2")
+        },
         "claims": findings.claims(decided),
         "printed": findings.printed(
             _rows(root, config, _study(config, "legacy_sample")), thresholds
         ),
     }
-    page = (root / PAGE).read_text(encoding="utf-8")
-    for name, text in texts.items():
-        page = exchanged(page, name, text)
-    return page
+
+
+def _sanity(root: Path) -> dict[str, str]:
+    results = root / "results"
+    broken = {kind: f"faults/{kind}_quick.json" for kind in ("arithmetic", "tinystories")}
+    return {
+        "seeds": tables.by_seed(pd.read_csv(results / "arithmetic_seeds/arithmetic.csv")),
+        "stories": tables.stories(pd.read_csv(results / "tinystories_quick/stories.csv")),
+        **{
+            f"{kind} of broken layers": tables.faults(read_json(results / path)["faults"])
+            for kind, path in broken.items()
+        },
+    }
+
+
+PAGES: dict[str, Callable[[Path], dict[str, str]]] = {FINDINGS: _findings}
 
 
 def exchanged(page: str, name: str, text: str) -> str:
-    """A page with other text between the marks of a name; ValueError where they are missing."""
+    """A text of a page with other words between the marks of a name; ValueError without marks."""
     begin, end = (mark.format(name) for mark in MARKS)
     between = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     found = between.subn(lambda _: f"{begin}\n{text}\n{end}", page)
     if found[1] != 1:
-        raise ValueError(f"{PAGE} has {found[1]} pairs of {begin!r} and {end!r}; allowed: one")
+        raise ValueError(f"the page has {found[1]} pairs of {begin!r} and {end!r}; allowed: one")
     return found[0]
 
 
