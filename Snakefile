@@ -61,7 +61,7 @@ include: "workflow/rules/doctor.smk"
 
 
 onstart:
-    check_outputs(workflow)
+    check_files(workflow)
     print(announce(workflow), flush=True)
 
 

@@ -9,25 +9,29 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from bitnet.common.visible import visible
+
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
     """Context that yields a temporary path; at its end the file is renamed to `path`.
 
-    After an error the temporary file is removed. The file is synced to disk before it is renamed,
-    so that neither a crash nor a full disk leaves half a file.
+    After an error the temporary file is removed; an OSError without a name, as of a full disk, gets
+    that of the file. The file is synced to disk before it is renamed, so that neither a crash nor a
+    full disk leaves half a file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     for begun in remains(path):
-        begun.unlink(missing_ok=True)
+        shutil.rmtree(begun) if begun.is_dir() else begun.unlink(missing_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield beside
@@ -37,12 +41,33 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         os.umask(mask)
         beside.chmod(0o666 & ~mask)  # safetensors writes files that only their owner can read
         os.replace(beside, path)
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
+        raise
     finally:
         beside.unlink(missing_ok=True)
 
 
+def date_now(paths: Iterable[str | Path]) -> list[str]:
+    """Date those of the files that are dated in the future now; returns their paths.
+
+    Such a date is of a clock that was set back, or of another machine. What is made of the file
+    would seem older than it, for which Snakemake deletes what a job has made.
+    """
+    now = time.time()
+    found = [str(path) for path in paths if os.path.isfile(path) and os.path.getmtime(path) > now]
+    for path in found:
+        os.utime(path)
+    return found
+
+
 def write_text(path: str | Path, text: str) -> None:
-    """Write UTF-8 text to a file, atomically."""
+    """Write UTF-8 text to a file, atomically; in Markdown, control characters as escapes.
+
+    Reports quote what models wrote, and a terminal obeys such characters.
+    """
+    text = visible(text) if Path(path).suffix == ".md" else text
     with whole_file(path) as beside:
         beside.write_text(text, encoding="utf-8")
 

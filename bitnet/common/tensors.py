@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -21,9 +23,15 @@ def save_tensors(
     """Write arrays and metadata (JSON values) to one file, atomically; OSError if that fails."""
     arrays = {key: np.asarray(value, order="C") for key, value in arrays.items()}
     texts = {key: json.dumps(value, sort_keys=True) for key, value in metadata.items()}
-    with whole_file(path) as beside:
+    path = Path(path)
+    # safetensors first writes to a file that it names itself, beside the one it is asked for. In a
+    # folder that bears the process in its name, it is found and removed if that process is killed.
+    own = {"prefix": f".{path.name}.", "suffix": f".{os.getpid()}", "dir": path.parent}
+    with whole_file(path) as beside, TemporaryDirectory(**own) as folder:
         try:
-            save_file(arrays, beside, metadata={**texts, SEAL: _digest(arrays, texts)})
+            whole = Path(folder, "whole")
+            save_file(arrays, whole, metadata={**texts, SEAL: _digest(arrays, texts)})
+            whole.rename(beside)
         except safetensors.SafetensorError as error:
             raise OSError(f"cannot write {str(path)!r}: {error}") from None
 

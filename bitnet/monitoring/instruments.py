@@ -10,6 +10,7 @@ import numpy as np
 
 from bitnet.common.errors import refuse
 from bitnet.common.files import sha256, write_text
+from bitnet.common.visible import visible
 from bitnet.config.recipe import Recipe
 from bitnet.config.speed import flops_per_token
 from bitnet.config.thresholds import Limits
@@ -85,9 +86,12 @@ class Instruments:
         return found if share is None else found | {"mfu": round(share, 4)}
 
     def text(self, ids: list[int]) -> str:
-        """Token ids as text (as numbers without a tokenizer); negative ids are left out."""
+        """Token ids as text without control characters (as numbers without a tokenizer).
+
+        Negative ids are left out.
+        """
         ids = [token for token in ids if token >= 0]
-        return self.tokenizer.decode(ids) if self.tokenizer else str(ids)
+        return visible(self.tokenizer.decode(ids)) if self.tokenizer else str(ids)
 
 
 def utilisation(recipe: Recipe, rate: float, device: str, processes: int = 1) -> float | None:

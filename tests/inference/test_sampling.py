@@ -142,6 +142,12 @@ def test_the_script_streams_a_prompt_and_its_continuation(written):
     assert "tokens/s" in done.stderr
 
 
+def test_control_characters_are_shown_as_escapes(written):
+    path, data = written
+    done = call("--model", str(path), "--data", str(data), "--prompt", "a\x1b]0;x\x07\nb")
+    assert done.returncode == 0 and done.stdout.startswith("a\\x1b]0;x\\x07\nb"), done.stderr
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

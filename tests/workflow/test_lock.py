@@ -41,6 +41,14 @@ def test_the_lock_of_a_living_process_stays_and_goes_once_it_is_killed(tmp_path)
     assert hold(tmp_path) is not None and not lock.exists()
 
 
+def test_a_damaged_lock_costs_nothing(tmp_path):
+    tmp_path.joinpath("alive.lock").write_bytes(b"\xff\xfe")  # which is not UTF-8
+    lock = left_behind(tmp_path)
+    for _ in range(2):
+        hold(tmp_path).close()
+    assert not lock.exists()  # the second time this machine's name stands there
+
+
 def test_locks_left_by_another_machine_are_not_ours_to_judge(tmp_path):
     lock = left_behind(tmp_path)
     (tmp_path / "alive.lock").write_text(f"not-{socket.gethostname()}")

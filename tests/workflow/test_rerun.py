@@ -58,6 +58,18 @@ def clone(built, tmp_path_factory) -> Path:
     return to
 
 
+def test_a_damaged_list_of_provenance_is_made_again(built):
+    listing = built / "results/quick/provenance.json"
+    whole = listing.read_bytes()
+    listing.write_bytes(whole[:-9])
+    try:
+        assert planned(built) == {"provenance": 1}
+        snakemake(built, "quick", *TINY)
+        assert listing.read_bytes() == whole
+    finally:
+        listing.write_bytes(whole)
+
+
 def test_a_study_is_built_from_nothing_and_its_verdict_printed(built):
     project, output = built, (built.parent / "output.log").read_text()
     assert "to train: 3 x stage 1 and 5 x stage 2" in output

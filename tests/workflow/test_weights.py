@@ -5,13 +5,16 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bitnet.common.files import write_json
-from bitnet.config.recipe import Recipe
+from bitnet.common.tensors import save_tensors
+from bitnet.config.recipe import ModelConfig, Recipe
 from bitnet.model.checkpoint import save_weights
 from bitnet.model.transformer import Transformer
 from tests.helpers import recipes
+from workflow.helpers.loadable import check_loadable
 from workflow.helpers.weights import check_trunk, check_weights
 from workflow.scripts import answers, compare_runtimes, export, generate, samples
 
@@ -103,3 +106,40 @@ def test_every_script_that_reads_a_model_refuses_a_copied_file(
         "model.weights is full_precision in the file and ternary in", str(caught.value)
     )
     assert not (tmp_path / "out").exists()
+
+
+FOREIGN = {
+    "hidden_size": (2**20, "as many weights as its recipe states"),
+    "vocab_size": (10**9, "as many weights as its recipe states"),
+    "num_layers": (10**9, "as many weights as its recipe states"),
+    "sequence_length": (10**9, "a sequence_length of at most"),
+    "recipe": (None, "weights that state their recipe"),
+    "data": (None, "weights that state their data"),
+    "diverged": (None, "weights that state their diverged"),
+    "dtype": ("int32", "weights of float32"),
+}
+
+
+@pytest.mark.parametrize("key", FOREIGN)
+def test_weights_that_state_another_model_than_they_hold_are_refused_unread(key, tmp_path):
+    value, allowed = FOREIGN[key]
+    model = {"vocab_size": 512, "hidden_size": 16, "num_layers": 1}
+    training = {"steps": 20, "batch_size": 2, "sequence_length": 32, "optimizer": "adamw"}
+    training |= dict.fromkeys(("peak_lr", "switch_lr", "final_lr"), 1e-3)
+    training |= {"warmup_steps": 2, "stage1_weight_decay": 0.1, "stage2_weight_decay": 0.0}
+    held = sum(ModelConfig(**model).parameters().values())
+    metadata = {"kind": "weights", "data": "d", "diverged": False}
+    metadata["recipe"] = {"model": model, "training": training}
+    arrays = {"a": np.zeros(held, np.float32)}
+    path = tmp_path / "m.safetensors"
+    save_tensors(path, arrays, metadata)
+    check_loadable(path)
+    if key == "dtype":
+        arrays = {"a": arrays["a"].astype(value)}
+    elif key in metadata:
+        del metadata[key]
+    else:
+        next(block for block in (model, training) if key in block)[key] = value
+    save_tensors(path, arrays, metadata)
+    with pytest.raises(ValueError, match=rf"model is '.*m\.safetensors'; allowed: {allowed}"):
+        check_loadable(path)

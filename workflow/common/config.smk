@@ -11,7 +11,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
 from bitnet.common.errors import refuse
-from bitnet.common.files import read_json
+from bitnet.common.files import date_now, read_json
 from bitnet.config import budget, run_names
 from bitnet.config.load import read_project
 from bitnet.config.recipe import Recipe
@@ -20,6 +20,7 @@ from bitnet.data import corpora, parts
 from workflow.helpers import cuda
 from workflow.helpers.cli import printable
 from workflow.helpers.ending import Ending
+from workflow.helpers.strays import strays
 from workflow.provenance import fingerprint, records
 
 printable(sys.stdout)
@@ -76,6 +77,9 @@ def check_temporary():
         why = f"a folder that can be written to ({error.strerror})"
         sys.exit(f"error: {refuse(name or 'TMPDIR', os.environ.get(name or 'TMPDIR'), why)}")
 
+
+for _stray in strays("data", "models", "results", "logs") if workflow.is_main_process else ():
+    sys.exit(f"error: {_stray}")
 
 if workflow.is_main_process and not workflow.dryrun:
     check_temporary()

@@ -162,10 +162,13 @@ def recognise_study(wildcards, part, made, outputs):
 
 
 def recognise_provenance(wildcards):
-    """Recognise a committed list of provenance; made from records alone, only its date counts."""
+    """Recognise a committed list of provenance: made from records alone, its seal and date count."""
     scope = wildcards.scope
     listing = f"results/{scope}provenance.json"
-    if workflow.is_main_process and not remembered(listing):
+    if workflow.is_main_process and os.path.exists(listing) and not described(listing):
+        say(f"{listing} is damaged: it is made again")
+        workflow.dag.forcefiles.add(listing)
+    elif workflow.is_main_process and not remembered(listing):
         others = [f"results/{scope}{part}.provenance.json" for part in ("verdict", "figures")]
         bring_in_order([listing], [*others, *run_records(wildcards)])
     return []

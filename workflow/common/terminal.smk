@@ -41,8 +41,20 @@ def gpus_here(jobs, dry=False):
     return names
 
 
-def check_outputs(workflow):
-    """End in one line where the folder of a file that is to be made cannot be written."""
+def check_files(workflow):
+    """End in one line where the folder of a file that is to be made cannot be written.
+
+    Inputs that are dated in the future are dated now, before hours are spent: Snakemake deletes
+    outputs that seem older than their inputs.
+    """
+    inputs = {path for job in needed(workflow) for path in job.input}
+    try:
+        early = date_now(sorted(inputs))
+    except OSError as error:
+        sys.exit(f"error: dated in the future, and not to be dated now: {error}")
+    if early:
+        more = f" and {len(early) - 1} more" if len(early) > 1 else ""
+        print(f"dated in the future, and now dated now: {early[0]}{more}", file=sys.stderr)
     files = {path for job in needed(workflow) for path in (*job.output, *job.log)}
     check_writable(*sorted({os.path.dirname(path) for path in files}))
 

@@ -6,13 +6,17 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
 from bitnet.common.errors import ERROR
+from bitnet.common.files import date_now
 from workflow.provenance.fingerprint import script_fingerprint
 
 ROOT = Path(__file__).resolve().parents[2]
+
+_named: list[object] = []  # what the flags of a step of the pipeline say: files among others
 
 log = logging.getLogger("bitnet")
 log.addHandler(logging.NullHandler())
@@ -20,11 +24,16 @@ logging.raiseExceptions = False  # a full disk under the log must not stop a job
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call a script's main; a ValueError or OSError becomes one line and exit code 1."""
+    """Call a script's main; a ValueError or OSError becomes one line and exit code 1.
+
+    At a good end, inputs of a step that are dated in the future are dated now: see `date_now`.
+    """
     for stream in (sys.stdout, sys.stderr):
         printable(stream)
     try:
         main()
+        with suppress(OSError):  # files of somebody else
+            date_now(str(value) for value in _named)
     except KeyboardInterrupt:
         sys.exit("interrupted; the same command goes on")
     except Exception as error:
@@ -56,6 +65,9 @@ def flags(usage: str | None) -> argparse.ArgumentParser:
 def parsed(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
     """Parsed arguments, after opening the log file that they name (in rank 0 of torchrun only)."""
     args = parser.parse_args(argv)
+    if args.log:  # a step of the pipeline
+        for value in vars(args).values():
+            _named.extend(value if isinstance(value, list) else [value])
     log_to(args.log if os.environ.get("RANK", "0") == "0" else None)
     return args
 

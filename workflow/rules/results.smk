@@ -184,4 +184,4 @@ rule provenance:
         "What produced each result"
     shell:
         "python -m workflow.scripts.provenance --inputs {input.records} {input.verdict}"
-        " {input.figures} --output {output} --log {log}"
+        " {input.figures} --output {output} --code {params.code} --log {log}"

@@ -3,8 +3,8 @@
     python -m workflow.scripts.generate --model models/quick/h64_wd0_adamw.safetensors \\
         --prompt "Once upon a time" --temperature 0.8 --top-p 0.95 --seed 1
 
-Without --temperature the likeliest token is taken each time. The text goes to the standard output,
-the number of tokens per second to the standard error.
+Without --temperature the likeliest token is taken each time. The text goes to the standard output
+(control characters as escapes), the number of tokens per second to the standard error.
 """
 
 import argparse
@@ -20,12 +20,14 @@ from tqdm import tqdm
 
 from bitnet.common.errors import refuse
 from bitnet.common.files import read_json, sha256
+from bitnet.common.visible import visible
 from bitnet.data.tokenizer import Tokenizer, open_tokenizer
 from bitnet.inference.engine import Inference
 from bitnet.inference.sampling import Sampling, generate
 from bitnet.model.checkpoint import load_trained
 from bitnet.training.device import claim
 from workflow.helpers.cli import flags, parsed, run
+from workflow.helpers.loadable import check_loadable
 from workflow.helpers.weights import check_weights
 
 UNFINISHED = "\ufffd"  # a decoder returns it for an incomplete character
@@ -39,6 +41,7 @@ def main(argv: list[str] | None = None) -> None:
         raise refuse("--max-tokens", args.max_tokens, "an integer of at least 1")
     if args.threads < 1:
         raise refuse("--threads", args.threads, "an integer of at least 1")
+    check_loadable(args.model)
     trained, metadata = load_trained(args.model)
     check_weights(args.model, metadata)
     tokenizer = tokenizer_of(metadata, args)
@@ -57,9 +60,9 @@ def main(argv: list[str] | None = None) -> None:
                     return
                 yield token.item()
 
-        print(prompt, end="", flush=True)
+        print(visible(prompt), end="", flush=True)
         for piece in streamed(tokenizer, ids, counted()):
-            print(piece, end="", flush=True)
+            print(visible(piece), end="", flush=True)
         print()
     rate = count / (time.perf_counter() - began)
     tqdm.write(f"{count} tokens, {rate:,.0f} tokens/s", file=sys.stderr)

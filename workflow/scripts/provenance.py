@@ -4,7 +4,7 @@ python -m workflow.scripts.provenance --inputs results/quick/*.provenance.json -
 """
 
 from bitnet.common.files import checksum, read_json, write_json
-from workflow.helpers.cli import flags, parsed, run
+from workflow.helpers.cli import code_of, flags, parsed, run
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -13,6 +13,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--inputs", nargs="+", required=True, help="records")
     parser.add_argument("--output", required=True, help="JSON file to write")
     args = parsed(parser, argv)
+    code_of("provenance", args.code)
     found = {}
     for path in args.inputs:
         record = read_json(path)
