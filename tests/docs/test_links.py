@@ -46,7 +46,7 @@ def dead(page: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_to_a_file_or_heading(page):
     assert dead(page) == []
 
@@ -68,7 +68,7 @@ def test_equal_headings_are_counted():
     }
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_and_file_that_a_page_names_exists(page):
     text = page.read_text(encoding="utf-8")
     modules = [f"{name.replace('.', '/')}.py" for name in MODULE.findall(text)]
@@ -87,7 +87,15 @@ def test_readme_leads_to_every_page():
     assert {*PAGES} == seen
 
 
-def test_readme_holds_the_two_first_commands():
+def test_readme_installs_what_constraints_pin():
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    assert "python -m venv .venv && . .venv/bin/activate && pip install -e . && snakemake" in lines
-    assert "pip install -e '.[test]' && pytest" in lines
+    made = "python -m venv .venv && . .venv/bin/activate && "
+    assert f"{made}pip install -c constraints.txt -e . && snakemake quick" in lines
+    assert "pip install -c constraints.txt -e '.[test]' && pytest" in lines
+    torch = re.search("^torch==.+$", (ROOT / "constraints.txt").read_text("utf-8"), re.M)[0]
+    cpu = f"pip install {torch} --index-url https://download.pytorch.org/whl/cpu"
+    assert f"{made}{cpu}" in lines
+
+
+def test_readme_is_read_in_one_sitting():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 180
