@@ -1,16 +1,18 @@
 """Benchmarks: what is compared computes the same, and a ratio is that of the times given."""
 
+import json
 import mmap
 
 import pytest
 import torch
 
-from benchmarks import measure
+from benchmarks import head, measure
 from benchmarks.correctness import gradient_error, layer_error
 from benchmarks.layers import Kind, Textbook, kinds, replace
 from bitnet.config.recipe import ModelConfig
 from bitnet.model.bitlinear import BitLinear
 from bitnet.model.transformer import Transformer
+from tests.helpers.project import ROOT
 
 CPU = torch.device("cpu")
 
@@ -67,3 +69,15 @@ def test_peak_memory_is_that_of_what_is_allocated():
 
     mib = measure.peak_memory(work)
     assert mib == pytest.approx(256, abs=40)
+
+
+def test_every_loss_of_the_head_that_is_compared_is_the_same():
+    names = head.ways()
+    assert {head.BASE, "ours"} < set(names)
+    assert all(head.error(loss, (48, 16, 500)) < 2e-5 for loss in names.values())
+
+
+def test_the_page_has_the_table_of_the_heads_loss_as_measured():
+    rows = json.loads((ROOT / "docs/head.json").read_text(encoding="utf-8"))["rows"]
+    assert head.markdown(rows) in (ROOT / "docs/speed.md").read_text(encoding="utf-8")
+    assert {row["way"] for row in rows} >= {head.BASE, "F.linear_cross_entropy", "ours"}
