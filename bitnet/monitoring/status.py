@@ -6,7 +6,7 @@ A log is that of one stretch: a trunk, or a branch, whose log is named like its 
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -15,10 +15,11 @@ from bitnet.config.budget import stretch_seconds
 from bitnet.config.recipe import Recipe
 from bitnet.config.speed import step_seconds
 from bitnet.config.study import Study
-from bitnet.monitoring.progress import DIVERGED, FINISHED, Progress
+from bitnet.monitoring.progress import DIVERGED, FINISHED, Progress, read_process
 
-STATES = ("failed", "stalled", "training", "diverged", "waiting", "done")  # in the order shown
-OVER = ("done", "diverged")
+# In the order shown. Stopped: its process is gone, as after Ctrl-C; the same command goes on.
+STATES = ("failed", "stopped", "stalled", "training", "diverged", "waiting", "done")
+OVER, RUNS = ("done", "diverged"), ("training", "stalled")
 STALLED = 300  # seconds without a line; a training writes one every 10 seconds or 10 steps
 STAMP = len("2026-01-31 12:00:00 ")
 
@@ -31,6 +32,8 @@ class Stretch:
     progress: Progress | None = None
     age: float = math.nan
     """Seconds since its last line."""
+    process: tuple[int, str] | None = None
+    """Number of the process that trains, and the name of its machine."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,6 @@ class Row:
     rate: float = math.nan
     left: float = math.nan
     """Seconds to the end of the run."""
-    age: float = math.nan
 
 
 def read_log(text: str, age: float) -> Stretch:
@@ -56,15 +58,16 @@ def read_log(text: str, age: float) -> Stretch:
 
     A last line without a line break is ignored, as it is still being written.
     """
-    state, progress = "training", None
+    state, progress, process = "training", None, None
     for line in text.split("\n")[:-1]:
         said = line[STAMP:]
         progress = Progress.read(said) or progress
+        process = read_process(said) or process
         starts = {FINISHED: "done", DIVERGED: "diverged", ERROR: "failed"}
         state = next((word for start, word in starts.items() if said.startswith(start)), "training")
     if state == "training" and age > STALLED:
         state = "stalled"
-    return Stretch(state, progress, age)
+    return Stretch(state, progress, age, process)
 
 
 def read_table(text: str) -> dict[str, str] | None:
@@ -108,7 +111,7 @@ def _row(study: Study, run: str, logs: Mapping, tables: Mapping) -> Row:
     now, tokens = stretch.progress, c.batch_size * c.sequence_length
     if now is None:
         first = c.wd_switch if stage == 2 else 0
-        return Row(run, stretch.state, stage, first, c.steps, age=stretch.age)
+        return Row(run, stretch.state, stage, first, c.steps)
     left = (c.steps - now.step) * tokens / now.rate if now.rate else math.nan
     return Row(
         run,
@@ -119,8 +122,7 @@ def _row(study: Study, run: str, logs: Mapping, tables: Mapping) -> Row:
         now.loss,
         now.unique,
         now.rate,
-        math.nan if stretch.state in OVER else left,
-        stretch.age,
+        left if stretch.state in RUNS else math.nan,
     )
 
 
@@ -136,20 +138,29 @@ def seconds_left(study: Study, found: Sequence[Row], logs: Mapping[str, Stretch]
     Stretches without a speed get the seconds of `bitnet.config.budget`, corrected by the median
     ratio of measured to expected speed. As many run at a time as are training now.
     """
-    gpu = bool(study.settings["gpu"])
     names = {row.run for row in found if row.state not in OVER}
     names |= {study.trunk(run) for run in names}
-    recipes = {name: study.recipe(name) for name in names}
+    recipes = {name: study.recipe(name) for name in {*names, *logs}}
+    return training_left(recipes, names, logs, bool(study.settings["gpu"]))
+
+
+def training_left(
+    recipes: Mapping[str, Recipe], names: Iterable[str], logs: Mapping[str, Stretch], gpu: bool
+) -> float:
+    """Expected seconds until the stretches with these names are trained, as `seconds_left`.
+
+    recipes: of these and of all that have a log, by name.
+    """
     known = {name: log for name, log in logs.items() if log.progress and log.progress.rate}
     factors = [
-        _seconds(study.recipe(name), log) / step_seconds(study.recipe(name), gpu)
+        _seconds(recipes[name], log) / step_seconds(recipes[name], gpu)
         for name, log in known.items()
     ]
     if not factors:
         return math.nan
     total, at_once = 0.0, 0
-    for name, recipe in recipes.items():
-        log = logs.get(name)
+    for name in names:
+        recipe, log = recipes[name], logs.get(name)
         if log and log.state in OVER:
             continue
         at_once += bool(log and log.state == "training")

@@ -1,14 +1,17 @@
 """How far a study is, told from logs and tables: constructed, half written, missing."""
 
+import io
 import math
 import os
 import re
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from bitnet.config.budget import stretch_seconds
 from bitnet.config.study import Study
@@ -59,6 +62,15 @@ def test_lines_come_no_more_often_than_every_so_many_seconds():
     assert [due() for _ in range(5)] == [False, True, False, False, True]
 
 
+def test_lines_of_a_long_training_come_less_often_but_often_enough():
+    seconds = iter(range(100_000))
+    due = Every(1, 10, 0.05, clock=lambda: next(seconds))
+    at = [second for second in range(1, 100_000) if due()]
+    assert at[:20] == list(range(1, 21))
+    pauses = [later - earlier for earlier, later in pairwise(at)]
+    assert pauses == sorted(pauses) and pauses[-1] == 10 and len(at) < 10_100
+
+
 @pytest.mark.parametrize(
     ("text", "age", "state", "progress"),
     [
@@ -71,11 +83,13 @@ def test_lines_come_no_more_often_than_every_so_many_seconds():
         (LINE + FINISHED, STALLED + 1, "done", HALF),
         (LINE + FINISHED[:-1], 1, "training", HALF),
         (LINE + FINISHED.replace("finished", "diverged"), 1, "diverged", HALF),
+        (LINE + f"2026-01-31 12:00:00 process {os.getpid()} on me\n", 1, "training", HALF),
         (LINE + "2026-01-31 12:00:00 error: out of memory on cpu; lower it\n", 1, "failed", HALF),
     ],
 )
 def test_the_last_whole_line_of_a_log_says_the_state(text, age, state, progress):
-    assert read_log(text, age) == Stretch(state, progress, age)
+    process = (os.getpid(), "me") if "process" in text else None
+    assert read_log(text, age) == Stretch(state, progress, age, process)
 
 
 def test_the_last_row_of_a_table_counts_and_an_empty_one_is_none():
@@ -97,7 +111,7 @@ def test_a_run_goes_from_waiting_through_its_trunk_and_its_branch_to_done():
     between = row("h64_wd0", {"h64": done})
     assert (between.state, between.stage, between.step) == ("waiting", 2, 1000)
     late = row("h64_wd0", {"h64": done, "h64_wd0": Stretch("training", None, 3.0)})
-    assert (late.state, late.stage, late.step, late.age) == ("training", 2, 1000, 3.0)
+    assert (late.state, late.stage, late.step) == ("training", 2, 1000)
     over = row("h64_wd0", {"h64": done}, {"h64_wd0": read_table(TABLE)})
     assert (over.state, over.step, over.loss, over.unique) == ("done", 2000, 5.25, 38)
     assert math.isnan(over.left)
@@ -156,10 +170,38 @@ def shown(capsys) -> dict[str, list[str]]:
 def test_the_script_finds_the_studies_with_logs_and_trusts_the_younger_file(folder, capsys):
     watch.main([])
     lines = shown(capsys)
-    assert lines["h64_wd0"][:5] == ["training", "1", "500/2000", "6.500", "7"]
-    assert lines["h64_wd0_fp"][:5] == ["done", "2", "2000/2000", "5.250", "38"]
-    assert lines["h64_wd0.05_fp"][:3] == ["training", "2", "500/2000"]
+    training = ["training", "500/2000", "6.500", "7", "2,560", "0:02:30"]
+    assert lines["h64_wd0"] == training and lines["h64_wd0.05_fp"][:2] == training[:2]
+    assert lines["h64_wd0_fp"][:4] == ["done", "2000/2000", "5.250", "38"]
     assert " ".join(lines["24"]).startswith("runs: 3 training, 20 waiting, 1 done; about")
+
+
+def test_a_table_has_a_line_a_run_at_80_columns_and_names_that_tell_them_apart():
+    study = Study.of(CONFIG, "decay_2x2")
+    c = study.recipe(study.runs()[0]).training
+    full = Stretch("training", Progress(c.steps - 9, c.steps, 10.5, 2048, 123456.0, 9.0), 1.0)
+    found = rows(study, dict.fromkeys(study.runs(), full), {})
+    console = Console(width=80, file=io.StringIO())
+    console.print(watch.table("decay_2x2", found, console.width))
+    _, header, *lines = console.file.getvalue().rstrip().split("\n")
+    assert len(lines) == len(study.runs()) and max(map(len, lines)) <= 80
+    names = [line.split()[0] for line in lines]
+    assert len(set(names)) == len(names) and max(map(len, study.runs())) > 30
+    assert header.split() == list(watch.COLUMNS) and all(len(line.split()) == 7 for line in lines)
+
+
+def test_a_screen_has_the_runs_that_train_and_the_summary(folder):
+    console = Console(width=80, file=io.StringIO())
+    console.print(watch.look(CONFIG, ["quick@arithmetic"], 80, most=4)[0])
+    lines = console.file.getvalue().rstrip().split("\n")
+    assert [line.split()[1] for line in lines[2:6]] == ["training"] * 3 + ["waiting"]
+    assert lines[6] == "and 20 more" and lines[7].startswith("24 runs: 3 training, 20 waiting, 1")
+    assert len(lines) - 4 < watch.AROUND
+
+
+def test_a_training_that_stopped_is_shown_as_such_and_has_no_time_left(tmp_path):
+    stopped = row("h64_wd0", {"h64": Stretch("stopped", HALF, 3.0)})
+    assert stopped.state == "stopped" and math.isnan(stopped.left)
 
 
 def test_a_study_without_logs_waits_and_none_at_all_is_said(folder, capsys, monkeypatch, tmp_path):

@@ -21,11 +21,15 @@ from bitnet.common.errors import refuse
 from bitnet.config.load import read_project
 from bitnet.config.study import Study
 from bitnet.monitoring import status
+from bitnet.monitoring.logs import stretch_of
 from workflow.helpers.cli import ROOT, flags, run
 
-COLUMNS = ("run", "state", "stage", "step", "loss", "unique", "tok/s", "left", "age")
-LEGEND = "unique: UniquePredictions at the last evaluation; tok/s: tokens a second; age: of the log"
-COLOURS = {"failed": "red", "stalled": "red", "diverged": "magenta", "training": "green"}
+COLUMNS = ("run", "state", "step", "loss", "count", "tok/s", "left")
+LEGEND = """loss: training loss, nats; count: distinct predictions at the last evaluation;
+tok/s: tokens a second; left: h:mm:ss to the end of the run"""
+COLOURS = {"diverged": "magenta", "training": "green"}
+COLOURS |= dict.fromkeys(("failed", "stopped", "stalled"), "red")
+AROUND = 8  # lines of a screen around the runs of a study: title, header, summary, legend
 PIPED = 120  # characters per line without a terminal
 
 
@@ -44,14 +48,16 @@ def main(argv: list[str] | None = None) -> None:
         raise ValueError("no study has logs yet; name one to see what it would train")
     console = Console()
     console = console if console.is_terminal else Console(width=PIPED)
-    page, over = look(config, scopes)
+    page, over = look(config, scopes, console.width)
     if args.every is None:
         console.print(page)
         return
-    with Live(page, console=console, auto_refresh=False) as live:
+    fits = max(3, console.height // len(scopes) - AROUND) if console.is_terminal else None
+    with Live(console=console, auto_refresh=False) as live:
+        live.update(look(config, scopes, console.width, fits)[0], refresh=True)
         while not over:
             time.sleep(args.every)
-            page, over = look(config, scopes)
+            page, over = look(config, scopes, console.width, fits)
             live.update(page, refresh=True)
 
 
@@ -63,8 +69,13 @@ def with_logs(config: dict) -> list[str]:
     return [*main_study, *sorted(names)]
 
 
-def look(config: dict, scopes: list[str]) -> tuple[Group, bool]:
-    """Tables of all studies as text, and whether all their runs are over."""
+def look(
+    config: dict, scopes: list[str], width: int, most: int | None = None
+) -> tuple[Group, bool]:
+    """Tables of all studies as text, of this width, and whether all their runs are over.
+
+    most: runs to show of each study, those that train first.
+    """
     parts, over = [], True
     for scope in scopes:
         name, _, corpus = scope.partition("@")
@@ -72,7 +83,10 @@ def look(config: dict, scopes: list[str]) -> tuple[Group, bool]:
         folder = "" if scope == config["main_study"] else f"{scope}/"
         logs, tables = read(study, folder)
         rows = status.rows(study, logs, tables)
-        parts += [table(scope, rows), ending(study, rows, logs)]
+        parts.append(table(scope, rows[:most], width))
+        if hidden := rows[most:] if most else []:
+            parts.append(f"and {len(hidden)} more")
+        parts.append(ending(study, rows, logs))
         over = over and all(row.state in status.OVER for row in rows)
     return Group(*parts, LEGEND), over
 
@@ -83,13 +97,8 @@ def read(study: Study, folder: str) -> tuple[dict, dict]:
     names = study.runs()
     for name in {*names, *map(study.trunk, names)}:
         path = Path(f"logs/{folder}{name}.train.log")
-        try:
-            dates[name] = path.stat().st_mtime
-            logs[name] = status.read_log(
-                path.read_text(encoding="utf-8", errors="replace"), now - dates[name]
-            )
-        except FileNotFoundError:
-            continue
+        if found := stretch_of(path):
+            logs[name], dates[name] = found, now - found.age
     for name in names:
         path = Path(f"results/{folder}{name}.csv")
         try:
@@ -100,26 +109,34 @@ def read(study: Study, folder: str) -> tuple[dict, dict]:
     return logs, tables
 
 
-def table(title: str, rows: list[status.Row]) -> Table:
-    """Table with the status of each run, as text."""
+def table(title: str, rows: list[status.Row], width: int) -> Table:
+    """Table with the status of each run as text, of at most this width."""
     shown = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
-    for column in COLUMNS:
-        side = "left" if column in ("run", "state") else "right"
-        shown.add_column(column, justify=side, no_wrap=column != "run", overflow="fold")
-    for row in rows:
-        shown.add_row(
-            row.run,
+    cells = [
+        [
             row.state,
-            str(row.stage),
             f"{row.step}/{row.steps}",
             "" if math.isnan(row.loss) else f"{row.loss:.3f}",
             "" if row.unique is None else f"{row.unique:,}",
             "" if math.isnan(row.rate) else f"{row.rate:,.0f}",
             duration(row.left),
-            duration(row.age),
-            style=COLOURS.get(row.state),
-        )
+        ]
+        for row in rows
+    ]
+    lines = [COLUMNS[1:], *cells]
+    room = width - sum(max(map(len, column)) + 1 for column in zip(*lines, strict=True)) - 1
+    for column in COLUMNS:
+        side = "left" if column in ("run", "state") else "right"
+        shown.add_column(column, justify=side, no_wrap=True, overflow="crop")
+    for row, line in zip(rows, cells, strict=True):
+        shown.add_row(squeezed(row.run, room), *line, style=COLOURS.get(row.state))
     return shown
+
+
+def squeezed(name: str, width: int) -> str:
+    """A name of at most this width, 10 or more: of a longer one the middle is left out."""
+    half = max(width - 2, 8) // 2
+    return name if len(name) <= 2 * half + 2 else f"{name[:half]}..{name[-half:]}"
 
 
 def ending(study: Study, rows: list[status.Row], logs: dict) -> str:
