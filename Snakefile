@@ -62,8 +62,15 @@ include: "workflow/rules/doctor.smk"
 
 onstart:
     check_files(workflow)
-    print(announce(workflow), flush=True)
+    ending.say(chosen(workflow))
+    print(screen.fitted(announce(workflow)), flush=True)
+    watch_trainings(workflow)
 
 
 onsuccess:
-    print(answer(workflow), flush=True)
+    SCREEN.end()
+    print("", screen.fitted(answer(workflow)), sep="\n", flush=True)
+
+
+onerror:
+    SCREEN.end()

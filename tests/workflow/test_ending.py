@@ -115,23 +115,56 @@ def test_touching_what_is_not_there_is_no_fault(project):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-@pytest.mark.parametrize(("said", "code"), [("Stage 1 of", 1), ("Building DAG", -2)])
+@pytest.mark.parametrize(("said", "code"), [("steps: h16_adamw", 1), ("Building DAG", -2)])
 def test_ctrl_c_ends_with_the_line_that_all_is_kept(project, said, code):
     command = [SNAKEMAKE, "models/quick/h16_adamw.safetensors", "--cores", "1", *TINY]
-    shown, ended = interrupted(project, command, said)
+    shown, ended = on_terminal(project, command, said)
     assert shown.rstrip().splitlines()[-1].endswith("interrupted; the same command goes on")
+    assert "Traceback" not in shown and "failed" not in shown
     assert ended == code
 
 
-def interrupted(folder: Path, command: list[str], said: str) -> tuple[str, int]:
-    """What 80 columns show of a command on whose terminal Ctrl-C is typed once it has said so."""
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_run_shows_a_plan_a_line_a_training_how_far_it_is_and_the_answer(project):
+    for path in [*project.glob("*/quick/h16_wd0.*"), project / "results/quick/verdict.md"]:
+        path.unlink()
+    shown, ended = on_terminal(project, [SNAKEMAKE, "results/quick/verdict.md", *TINY])
+    assert ended == 0
+    lines = [line.rsplit("\x1b[J")[-1].rstrip("\r") for line in shown.split("\n")]
+    [plan] = [i for i, line in enumerate(lines) if line.startswith("to train: 0 x stage 1 and 2 x")]
+    [run] = [i for i, line in enumerate(lines) if line.startswith("Stage 2 of quick/h16_wd0: ")]
+    [opens] = [i for i, line in enumerate(lines) if line.startswith("Open: results/quick/")]
+    assert plan < run < opens
+    table = (project / "results/quick/h16_wd0.csv").read_text().splitlines()
+    last_row = dict(zip(table[0].split(","), table[-1].split(","), strict=True))
+    count = int(last_row["UniquePredictions"])
+    assert re.fullmatch(rf".*: loss \d\.\d{{3}}, {count:,} distinct predictions, \d+ s", lines[run])
+    assert re.search(r"\d/5 steps.*: h16_wd0", shown)
+    assert max(map(len, lines[1:])) < 80, lines  # the first one is printed before any of ours
+    for block in ("Reason:", "jobid", "Select jobs", "python -m workflow.scripts.t", "SNAKEMAKE"):
+        assert block not in shown
+    whole = sorted((project / ".snakemake/log").iterdir())[-1].read_text()
+    assert "Reason:" in whole and "Select jobs" in whole  # where they are looked for
+
+
+def test_what_snakemake_says_is_shown_where_it_is_asked_for(project):
+    (project / "results/quick/verdict.md").unlink()
+    done = call(project, SNAKEMAKE, "results/quick/verdict.md", "-p", *TINY)
+    assert "Reason: " in done.stderr and "python -m workflow.scripts.verdict" in done.stderr
+
+
+def on_terminal(folder: Path, command: list[str], said: str = "") -> tuple[str, int]:
+    """What a terminal of 80 columns shows of a command, and how it ends.
+
+    said: where it says so, Ctrl-C is typed.
+    """
     pid, terminal = pty.fork()
     if not pid:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # in the background it is ignored
         os.chdir(folder)
-        os.execve(command[0], command, ENVIRONMENT)
+        os.execve(command[0], command, {**ENVIRONMENT, "TERM": "xterm"})
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    shown, typed = b"", False
+    shown, typed = b"", not said
     while True:
         try:
             shown += os.read(terminal, 65536)

@@ -17,9 +17,8 @@ from bitnet.config.load import read_project
 from bitnet.config.recipe import Recipe
 from bitnet.config.study import OVER_STEPS, TRAINED, Study
 from bitnet.data import corpora, parts
-from workflow.helpers import cuda
+from workflow.helpers import cuda, ending, screen
 from workflow.helpers.cli import printable
-from workflow.helpers.ending import Ending
 from workflow.helpers.strays import strays
 from workflow.provenance import fingerprint, records
 
@@ -27,11 +26,15 @@ printable(sys.stdout)
 if (
     workflow.is_main_process
 ):  # first of all, for a Ctrl-C that comes early; what it calls, comes below
-    Ending(
+    _ending = ending.Ending(
         unknown=lambda target: unknown_target(workflow, target),
-        planned=lambda: planned(workflow),
-        finished=lambda: [] if workflow.dryrun else [answer(workflow, brief=True)],
+        planned=lambda table: planned(workflow, table),
+        finished=lambda: ([] if workflow.dryrun else [screen.fitted(answer(workflow, brief=True))]),
     )
+    _asked = workflow.output_settings
+    if not (_asked.verbose or _asked.printshellcmds or _asked.quiet):
+        screen.hide_blocks()
+    SCREEN = screen.Screen(interrupted=lambda: _ending.interrupted)
 
 # Any --directory and an environment that is not activated work: jobs find this Python first.
 _BIN, _ROOT = (shlex.quote(str(path)) for path in (Path(sys.executable).parent, ROOT))
@@ -100,15 +103,10 @@ def has_cuda():
 
 
 def chosen_study():
-    """What `all` builds, said in one line."""
-    name = config["study"]
-    if name == "auto":
-        name = config["main_study"] if has_cuda() or "quick" not in config["studies"] else "quick"
-        why = "nvidia-smi is on PATH" if has_cuda() else "no CUDA device"
-        print(
-            f"`all` is the study {name} here ({why}); --config study=... chooses", file=sys.stderr
-        )
-    return name
+    """What `all` builds."""
+    if config["study"] != "auto":
+        return config["study"]
+    return config["main_study"] if has_cuda() or "quick" not in config["studies"] else "quick"
 
 
 def canonical(block):

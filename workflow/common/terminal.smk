@@ -21,6 +21,15 @@ def announce(workflow):
     return budget.announcement(found, where, at_once) + watching
 
 
+def chosen(workflow):
+    """A line on the study that `all` is here, where that was asked for and not chosen by hand."""
+    asked = any(job.rule.name in ("all", "data") for job in workflow.dag.jobs)
+    if not asked or config["study"] != "auto":
+        return []
+    why = "nvidia-smi is on PATH" if has_cuda() else "no CUDA device"
+    return [f"`all` is the study {STUDY} here ({why}); --config study=... chooses"]
+
+
 def needed(workflow):
     """Jobs that a run consists of; at the end of a dry-run too, which has them all finished."""
     return workflow.dag.needrun_jobs(exclude_finished=False)
@@ -102,12 +111,23 @@ def first_sentence(blocks):
     return f"{blocks[0].strip('# ')}: {text.split('. ')[0].rstrip('.')}."
 
 
-def planned(workflow):
-    """Lines after a dry-run: what there is to train, and which keys were edited."""
+def planned(workflow, table):
+    """Lines after a dry-run: its jobs, which keys were edited, what there is to train.
+
+    table: of the jobs, as Snakemake says it.
+    """
     if not workflow.dryrun:
         return []
     reasons = ((job.rule.name, workflow.dag.reason(job)) for job in needed(workflow))
-    return [*changes(reasons), announce(workflow)]
+    lines = [*chosen(workflow), *changes(reasons), announce(workflow)]
+    return [table, "", *(screen.fitted(line, sys.stderr) for line in lines)]
+
+
+def watch_trainings(workflow):
+    """Begin to show how far the run is."""
+    jobs = [job for job in needed(workflow) if job.rule.name in ("train_trunk", "train_branch")]
+    recipes = {str(job.log[0]): Recipe.from_json(job.params.recipe) for job in jobs}
+    SCREEN.begin(recipes, any(job.resources.get("gpu", 0) for job in jobs))
 
 
 def unknown_target(workflow, target):

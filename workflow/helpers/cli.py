@@ -4,6 +4,7 @@ import argparse
 import io
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,6 +31,9 @@ def run(main: Callable[[], None]) -> None:
     """
     for stream in (sys.stdout, sys.stderr):
         printable(stream)
+    # See workflow/scripts/__init__.py; several processes of a training leave it to their launcher.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL and "RANK" not in os.environ:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main()
         with suppress(OSError):  # files of somebody else

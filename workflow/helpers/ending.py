@@ -35,6 +35,7 @@ class Ending(logging.Handler):
         self.unknown, self.planned, self.finished = unknown, planned, finished
         self.folder = os.getcwd()  # which Snakemake leaves again before the end
         self.dry = self.nothing = self.refused = False
+        self.table = ""  # of the jobs of a dry-run
         self.interrupted = self.heard = self.failed = False
         self.steps: list[tuple[str, list[str]]] = []
         self.errors: list[str] = []
@@ -51,7 +52,7 @@ class Ending(logging.Handler):
         elif event == LogEvent.ERROR:
             self.errors.append(text)
         elif event == LogEvent.RUN_INFO:
-            self.dry = True  # or a run, of which the hooks speak
+            self.dry, self.table = True, text.rstrip()  # or a run, of which the hooks speak
         elif text.startswith(NOTHING):
             self.nothing = True
         cause = sys.exc_info()[1]  # of the line with which Snakemake stops its jobs
@@ -90,11 +91,14 @@ class Ending(logging.Handler):
             elif unknown:
                 say([f"{ERROR} {self.unknown(unknown[1])}"])
             elif self.steps:
-                say(list(dict.fromkeys(last_line(*step) for step in self.steps))[-MOST:])
+                found = {last_line(*step): step for step in self.steps}
+                for line, (rule, logs) in list(found.items())[-MOST:]:
+                    say([f"the step {rule} failed; its log: {', '.join(logs)}"] * bool(logs))
+                    say([line])
         elif self.nothing:
             say(self.finished(), sys.stdout)
         elif self.dry:
-            say(self.planned())
+            say(self.planned(self.table))
 
 
 def last_line(rule: str, logs: Sequence[str]) -> str:

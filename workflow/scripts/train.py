@@ -129,8 +129,7 @@ def train_one(args: argparse.Namespace, recipe: Recipe, device: torch.device, ra
     trainer = Trainer(recipe, device, where["compiled"], ranks, where["precision"] == "mixed")
     trained_on = resume(trainer, args.trunk, state, made, where) if ranks.first else []
     spread(trainer, ranks, device)
-    if ranks.first:  # and nothing was refused: of that there is one line
-        print(f"{args.output}: trained on {spelled(where)}", file=sys.stderr, flush=True)
+    if ranks.first:  # noqa: SIM102 (joined, it would be other code to the fingerprint)
         if where["precision"] == "mixed" and not has_bfloat16(device):
             log.warning("precision: mixed is slower than float32 on this device")
     folder, size = Path(args.manifest).parent, manifest["vocab_size"]
