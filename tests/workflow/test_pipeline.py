@@ -87,7 +87,7 @@ def test_runtimes_are_compared_in_the_forms_that_a_model_has(project):
     assert found.items() >= {**forms, "train_trunk": 1, "train_branch": 1}.items()
     narrow = jobs(snakemake(project, "-n", "results/quick/runtimes-h64_wd0.md"))
     assert narrow.items() >= {**forms, "export_folder": 1}.items()
-    twin = snakemake(project, "-n", "results/runtimes-h256_wd0_fp.md")
+    twin = snakemake(project, "-n", "-p", "results/runtimes-h256_wd0_fp.md")
     assert "h256_wd0_fp-f16.gguf" in twin and "tq2_0" not in twin
 
 
@@ -97,7 +97,7 @@ def test_error_rates_are_made_from_a_studys_tables(project):
 
 
 def test_a_study_on_another_corpus_writes_under_a_scope_of_its_own(project):
-    output = snakemake(project, "-n", "wd_fix", "--config", "corpus=stories")
+    output = snakemake(project, "-n", "-p", "wd_fix", "--config", "corpus=stories")
     assert "results/wd_fix@stories/verdict.md" in output
     assert "results/h256_wd0.csv" not in output
 

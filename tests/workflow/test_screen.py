@@ -89,6 +89,16 @@ def test_the_changing_line_stands_below_the_cursor_and_goes_at_the_end(monkeypat
     assert stream.getvalue().endswith("\r\x1b[J")
 
 
+def test_a_terminal_that_was_closed_stops_nothing():
+    class Closed(Terminal):
+        def write(self, text):
+            raise OSError("Input/output error")
+
+    shown = begun(Closed(), "absent")
+    shown.handle(record(LogEvent.JOB_FINISHED, job_id=1))
+    shown.end()
+
+
 def test_blocks_are_hidden_and_what_a_reader_needs_is_shown():
     error = {"level": logging.ERROR}
     hidden = [

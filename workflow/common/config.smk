@@ -32,7 +32,8 @@ if (
         finished=lambda: ([] if workflow.dryrun else [screen.fitted(answer(workflow, brief=True))]),
     )
     _asked = workflow.output_settings
-    if not (_asked.verbose or _asked.printshellcmds or _asked.quiet):
+    HIDDEN = not (_asked.verbose or _asked.printshellcmds or _asked.quiet)
+    if HIDDEN:
         screen.hide_blocks()
     SCREEN = screen.Screen(interrupted=lambda: _ending.interrupted)
 

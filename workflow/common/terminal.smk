@@ -120,11 +120,14 @@ def planned(workflow, table):
         return []
     reasons = ((job.rule.name, workflow.dag.reason(job)) for job in needed(workflow))
     lines = [*chosen(workflow), *changes(reasons), announce(workflow)]
-    return [table, "", *(screen.fitted(line, sys.stderr) for line in lines)]
+    shown = [table, ""] if HIDDEN else []  # where it is not, Snakemake has printed the table
+    return [*shown, *(screen.fitted(line, sys.stderr) for line in lines)]
 
 
 def watch_trainings(workflow):
-    """Begin to show how far the run is."""
+    """Begin to show how far the run is, unless Snakemake itself is asked to."""
+    if not HIDDEN:
+        return
     jobs = [job for job in needed(workflow) if job.rule.name in ("train_trunk", "train_branch")]
     recipes = {str(job.log[0]): Recipe.from_json(job.params.recipe) for job in jobs}
     SCREEN.begin(recipes, any(job.resources.get("gpu", 0) for job in jobs))

@@ -12,6 +12,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
@@ -125,8 +126,9 @@ class Screen(logging.Handler):
 
     def _write(self, text: str) -> None:
         """Write below what is there, over the line that changes."""
-        self.stream.write(f"\r\x1b[J{text}" if self.live else text)
-        self.stream.flush()
+        with suppress(OSError, ValueError):  # a terminal that was closed stops no training
+            self.stream.write(f"\r\x1b[J{text}" if self.live else text)
+            self.stream.flush()
         self.last = self.last if text.startswith("\n") else ""
 
     def outcome(self, step: Step) -> str:
