@@ -70,7 +70,3 @@ onstart:
 onsuccess:
     SCREEN.end()
     print("", screen.fitted(answer(workflow)), sep="\n", flush=True)
-
-
-onerror:
-    SCREEN.end()

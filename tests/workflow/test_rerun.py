@@ -195,7 +195,7 @@ def test_what_is_stale_in_a_clone_is_rebuilt_alone_and_then_rests(clone):
     assert planned(clone) == {**FROM_TEXT, **chain}
     file, change, expected = EDITS["rule of the verdict"]
     with edited(clone, file, change):
-        output = snakemake(clone, "quick", OTHER, *TINY, "--cores", "2")
+        output = snakemake(clone, "quick", OTHER, "-p", *TINY, "--cores", "2")
         assert "to train: 1 x stage 1 and 1 x stage 2" in output
         assert jobs(output).items() >= {**FROM_TEXT, **chain, **expected}.items()
         assert planned(clone) == NOTHING
@@ -204,7 +204,7 @@ def test_what_is_stale_in_a_clone_is_rebuilt_alone_and_then_rests(clone):
 
 
 def test_the_ledger_of_claims_is_made_of_its_studies_and_again_when_its_code_changes(built):
-    output = snakemake(built, "claims", *TINY, "--cores", "2")
+    output = snakemake(built, "claims", "-p", *TINY, "--cores", "2")
     assert jobs(output)["claims_ledger"] == 1 and "train_trunk" not in jobs(output)
     text = (built / "results/claims/quick.md").read_text()
     assert "Stage-2 weight decay 0 instead of 0.05 fixes it" in text

@@ -84,9 +84,22 @@ def test_the_changing_line_stands_below_the_cursor_and_goes_at_the_end(monkeypat
     end = time.monotonic() + 20
     while "+1" not in stream.getvalue() and time.monotonic() < end:
         time.sleep(0.01)
-    assert stream.getvalue() == "\r\x1b[J\n0/7 steps: a +1\x1b[A\r"
+    assert stream.getvalue().startswith("\r\x1b[J\n0/7 steps: a +1\x1b[A\r")
     shown.end()
-    assert stream.getvalue().endswith("\r\x1b[J")
+    assert stream.getvalue().endswith("\x1b[A\r\r\x1b[J")
+
+
+def test_in_a_file_the_line_stands_once_as_long_as_nothing_changes(monkeypatch):
+    monkeypatch.setattr(screen, "EVERY_LINE", 0.01)
+    shown = begun(stream := io.StringIO(), "absent")
+    shown.begin({}, gpu=False)
+    time.sleep(0.5)
+    shown.handle(record(LogEvent.PROGRESS, done=3, total=7))
+    end = time.monotonic() + 20
+    while "3/7" not in stream.getvalue() and time.monotonic() < end:
+        time.sleep(0.01)
+    shown.end()
+    assert stream.getvalue() == "0/7 steps: a +1\n3/7 steps: a +1\n"
 
 
 def test_a_terminal_that_was_closed_stops_nothing():

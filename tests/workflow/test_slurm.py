@@ -39,7 +39,7 @@ def submit(project: Path, *targets: str) -> str:
     """Build targets by jobs of SLURM; returns all that was printed."""
     flags = f"--workflow-profile profiles/slurm {STATUS} {QUICKLY} {SMALL}".split()
     done = call(
-        project, SNAKEMAKE, *targets, *flags, *TINY, "--config", "study=quick", timeout=1200
+        project, SNAKEMAKE, *targets, "-p", *flags, *TINY, "--config", "study=quick", timeout=1200
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr

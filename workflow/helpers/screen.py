@@ -4,6 +4,7 @@ Snakemake's own blocks (reasons, lists of files, shell commands) go to its log f
 .snakemake/log alone. They are shown too where they are asked for: with -p, --verbose or --quiet.
 """
 
+import atexit
 import logging
 import os
 import shutil
@@ -87,6 +88,7 @@ class Screen(logging.Handler):
     def begin(self, recipes: Mapping[str, Recipe], gpu: bool) -> None:
         """Show how far the run is from now on. recipes: of the trainings to come, by their logs."""
         self.recipes, self.gpu = recipes, gpu
+        atexit.register(self.end)  # before the last lines, which were registered earlier
         threading.Thread(target=self._look, daemon=True).start()
 
     def end(self) -> None:
@@ -119,17 +121,19 @@ class Screen(logging.Handler):
         while not self.over.wait(EVERY if self.live else EVERY_LINE):
             line = self.line()
             with self.lock:
-                if self.over.is_set() or line == self.last:
-                    continue
-                self.last = line
-                self._write(f"\n{line}\x1b[A\r" if self.live else f"{line}\n")
+                if self.over.is_set():
+                    return
+                if self.live:  # each time, as a job may have written over it
+                    self._write(f"\n{line}\x1b[A\r")
+                elif line != self.last:
+                    self._write(f"{line}\n")
+                    self.last = line
 
     def _write(self, text: str) -> None:
         """Write below what is there, over the line that changes."""
         with suppress(OSError, ValueError):  # a terminal that was closed stops no training
             self.stream.write(f"\r\x1b[J{text}" if self.live else text)
             self.stream.flush()
-        self.last = self.last if text.startswith("\n") else ""
 
     def outcome(self, step: Step) -> str:
         """What a finished training came to; empty for another step."""
@@ -148,13 +152,14 @@ class Screen(logging.Handler):
         """How far the run is: steps, time left of all trainings, what runs."""
         from bitnet.monitoring import logs, status  # numpy, which a dry-run does without
 
-        known = dict(self.over_by_log)
-        for path in (step.log for step in self.running.values() if step.log in self.recipes):
+        with self.lock:
+            known, running = dict(self.over_by_log), list(self.running.values())
+        for path in (step.log for step in running if step.log in self.recipes):
             known |= {path: found} if (found := logs.stretch_of(path)) else {}
         left = status.training_left(self.recipes, self.recipes, known, self.gpu)
         text = f"{self.done}/{self.total} steps"
         text += f", {spell_duration(left)} left" if left > 0 else ""
-        steps = sorted(self.running.values(), key=lambda step: (not step.trains, step.began))
+        steps = sorted(running, key=lambda step: (not step.trains, step.began))
         if steps:
             first, stretch = steps[0], known.get(steps[0].log)
             text += f": {first.name.split('/')[-1] if first.trains else first.name}"
