@@ -8,7 +8,6 @@ makes. A test fails where the page is not what those files say.
 """
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,11 +20,12 @@ from bitnet.config.study import Study
 from bitnet.config.thresholds import Thresholds
 from bitnet.evaluation.metrics import CSV_TYPES
 from workflow.helpers.cli import ROOT, flags, parsed, run
+from workflow.helpers.pages import exchanged
 from workflow.helpers.tables import read_tables
 
 PAGE, LEDGER = "docs/findings.md", "evidence"
 TEXT = ("TrunkStates", "ControlStates", "TreatmentStates", "Outcome", "Confidence", "Note")
-MARKS = "<!-- {} made by workflow.scripts.findings -->", "<!-- end of {} -->"
+SCRIPT = "workflow.scripts.findings"
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -56,18 +56,8 @@ def made(root: Path) -> str:
     }
     page = (root / PAGE).read_text(encoding="utf-8")
     for name, text in texts.items():
-        page = exchanged(page, name, text)
+        page = exchanged(page, name, text, SCRIPT)
     return page
-
-
-def exchanged(page: str, name: str, text: str) -> str:
-    """A page with other text between the marks of a name; ValueError where they are missing."""
-    begin, end = (mark.format(name) for mark in MARKS)
-    between = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    found = between.subn(lambda _: f"{begin}\n{text}\n{end}", page)
-    if found[1] != 1:
-        raise ValueError(f"{PAGE} has {found[1]} pairs of {begin!r} and {end!r}; allowed: one")
-    return found[0]
 
 
 def read_verdict(path: Path) -> pd.DataFrame:
