@@ -17,6 +17,9 @@ include: "workflow/common/config.smk"  # reads config.yaml and studies/, or refu
 configfile: f"{workflow.basedir}/config.yaml"  # so that Snakemake's reports show it
 
 
+report: "workflow/report/workflow.rst"
+
+
 config = CONFIG  # with studies/, and what the command line changes
 
 

@@ -3,3 +3,5 @@
 experiments, report, monitoring, export, figures, claims, training, verdict, inference,
 evaluation, model, data, config, common.
 """
+
+__version__ = "0.1.0"

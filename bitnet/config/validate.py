@@ -181,17 +181,21 @@ def _explain(error: ValidationError) -> ConfigError:
         return ConfigError((*keys, missing), text)
     if "propertyNames" in error.absolute_schema_path:
         key, keys = f"a key of {key}", (*keys, error.instance)
-    allowed = [
-        text.format(_words(error.schema[rule]))
-        for rule, text in RULES.items()
-        if rule in error.schema and not (rule == "type" and "title" in error.schema)
-    ]
-    found = error.instance
+    allowed, found = allowed_by(error.schema), error.instance
     if spelled := _spelled(found, error.schema.get("type")):
         allowed[-1] += f"; YAML spells it {spelled}"
     elif isinstance(found, str):
         allowed[-1] += did_you_mean(found, error.schema.get("enum", ()))
     return ConfigError(keys, refuse(key, found, ", ".join(allowed)))
+
+
+def allowed_by(schema: Mapping) -> list[str]:
+    """What a part of a schema allows, a rule each: "number", "above 0", ..."""
+    return [
+        text.format(_words(schema[rule]))
+        for rule, text in RULES.items()
+        if rule in schema and not (rule == "type" and "title" in schema)
+    ]
 
 
 def _spelled(value: object, kind: object) -> str | None:
@@ -210,7 +214,8 @@ def _spelled(value: object, kind: object) -> str | None:
 def _words(rule) -> str:
     if isinstance(rule, Mapping):  # what a `not` is about
         return ", ".join(rule["enum"]) if "enum" in rule else rule["pattern"]
-    return " or ".join(map(str, rule)) if isinstance(rule, list) else str(rule)
+    parts = rule if isinstance(rule, list) else [rule]
+    return " or ".join("null" if part is None else str(part) for part in parts)
 
 
 def _leaves(value: object, keys: tuple = ()) -> Iterator[tuple[tuple, object]]:

@@ -9,9 +9,11 @@ from bitnet.common.files import read_json
 from bitnet.export.runtimes import read, write_speed
 from bitnet.export.torch_runtimes import Ours, Transformers
 from tests.helpers.exports import Run
+from workflow.helpers.cli import ROOT
 from workflow.helpers.cli import run as call
 from workflow.provenance.records import read_record
 from workflow.scripts import compare_runtimes
+from workflow.scripts.reference import columns
 
 
 @pytest.fixture
@@ -42,6 +44,7 @@ def test_the_comparison_reads_the_probe_and_finds_the_loss_of_the_runs_table(
     compare_runtimes.main(flags(run, tmp_path, "bitlinear", "gguf"))
     rows = pd.read_csv(tmp_path / "r.csv").set_index("Form")
     assert list(rows.index) == ["weights", "bitlinear"]
+    assert {*rows, "Form"} == {*columns(ROOT)["runtimes"]["columns"]}
     last = pd.read_csv(run.weights.with_suffix(".csv")).iloc[-1]
     assert rows["BitsPerByte"]["weights"] == pytest.approx(last["BitsPerByte"], rel=1e-5)
     assert rows["BitsPerByte"]["bitlinear"] == pytest.approx(last["BitsPerByte"], abs=1e-3)

@@ -6,7 +6,8 @@ import pytest
 from bitnet.claims import findings
 from tests.helpers.project import ROOT
 from tests.helpers.tables import LIMITS, OUTCOMES, QUESTION, cell, run, verdict
-from workflow.scripts.findings import FINDINGS, PAGES, exchanged, made
+from workflow.helpers.pages import exchanged
+from workflow.scripts.findings import FINDINGS, PAGES, made
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -74,4 +75,4 @@ def test_claims_name_the_studies_behind_each_outcome():
 
 def test_a_page_without_its_marks_is_refused():
     with pytest.raises(ValueError, match="has 0 pairs of '<!-- results made"):
-        exchanged("no marks", "results", "text")
+        exchanged("no marks", "results", "text", "workflow.scripts.findings")

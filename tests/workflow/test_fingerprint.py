@@ -87,6 +87,7 @@ def test_it_does_not_depend_on_where_the_project_lies(project, tmp_path_factory)
         ("bitnet/schedule.py", "n / 2", "(n   /  2)  # half"),
         ("bitnet/schedule.py", '"lexicon.txt"', "'lexicon.txt'"),
         ("bitnet/schedule.py", "def rate(n):\n", 'def rate(n):\n    """Half."""\n'),
+        ("bitnet/__init__.py", "", '__version__ = "9"\n'),
     ],
 )
 def test_comments_docstrings_and_formatting_change_nothing(project, name, old, new):

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
+from zipfile import ZipFile
 
 import pandas as pd
 import pytest
@@ -90,6 +91,24 @@ def test_a_study_is_built_from_nothing_and_its_verdict_printed(built):
         assert tuple(rows.columns) == COLUMNS
         assert rows["Step"].tolist() == [*range(0, 41, 5)]
         assert rows["WD"].tolist()[:3] == [0.1] * 3 and rows["N"].unique().tolist() == [4096]
+
+
+def test_snakemakes_report_holds_verdict_page_and_figures_with_captions(built, tmp_path):
+    snakemake(built, "quick", "--report", str(tmp_path / "report.zip"), *TINY)
+    with ZipFile(tmp_path / "report.zip") as zipped:
+        held = {Path(name).name: name for name in zipped.namelist() if "/data/" in name}
+        figures = {path.name for path in (built / "results/quick/figures").glob("*.svg")}
+        assert len(figures) == 4 and {*held} == {"verdict.md", "report.html", *figures}
+        for name in ("verdict.md", "report.html"):
+            assert zipped.read(held[name]) == (built / "results/quick" / name).read_bytes()
+        page = zipped.read("report/report.html").decode()
+    for words in (
+        "do they\\ncollapse",
+        "written down before the runs",
+        "as one page",
+        "dashes the",
+    ):
+        assert words in page, words
 
 
 def test_edits_that_change_no_result_run_nothing(built):

@@ -92,6 +92,19 @@ def figures(scope, names):
     return [f"results/{scope}figures/{name}.{suffix}" for name in names for suffix in suffixes]
 
 
+def reported(path):
+    """A figure, marked for Snakemake's report in the first of its formats."""
+    name, _, suffix = path.rpartition("/")[2].rpartition(".")
+    if suffix != config["figures"]["formats"][0]:
+        return path
+    return report(
+        path,
+        caption="../report/figure.rst",
+        category=study_title,
+        labels={"result": name.replace("_", " ")},
+    )
+
+
 def picture(wildcards):
     """Figure that shows a study's answer, as its verdict links to it."""
     return f"figures/{study_of(wildcards).figures()[0]}.{config['figures']['formats'][0]}"

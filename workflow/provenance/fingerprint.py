@@ -1,9 +1,10 @@
 """Fingerprints of the code that makes a result, computed from syntax trees.
 
 The fingerprint of a script covers its code and that of every project module it imports. These do
-not count, because they change no number: comments, docstrings and positions; help texts, log lines,
-printed lines and the words of errors; the names and places of modules; and the modules in
-UNFOLLOWED. Data files that a module names in a string and that lie beside it count by their bytes.
+not count, because they change no number: comments, docstrings, the version and positions; help
+texts, log lines, printed lines and the words of errors; the names and places of modules; and the
+modules in UNFOLLOWED. Data files that a module names in a string and that lie beside it count by
+their bytes.
 """
 
 import ast
@@ -221,7 +222,7 @@ def _body(nodes: list) -> list:
 
 
 def _sets(node: ast.stmt, name: str) -> bool:
-    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name
+    return isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == name
 
 
 def _counts_nothing(node: object) -> bool:
@@ -229,17 +230,16 @@ def _counts_nothing(node: object) -> bool:
         return all(_ours(alias.name) for alias in node.names)
     if isinstance(node, ast.ImportFrom):
         return _ours(node.module)
-    if not isinstance(node, ast.Expr):
+    if not isinstance(node, ast.AST):
         return False
-    return _says(node) or (
-        isinstance(node.value, ast.Call) and _called(node.value).split(".")[0] in REPORTS
-    )
+    called = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+    return _says(node) or (called and _called(node.value).split(".")[0] in REPORTS)
 
 
 def _says(node: ast.AST) -> bool:
-    """Whether a statement is a docstring (or a text in the place of one)."""
+    """Whether a statement is a docstring (or a text in its place), or names the version."""
     constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    return constant and isinstance(node.value.value, str)
+    return (constant and isinstance(node.value.value, str)) or _sets(node, "__version__")
 
 
 def _called(call: ast.Call) -> str:

@@ -27,7 +27,12 @@ rule verdict:
         records=run_records,
     output:
         csv="results/{scope}verdict.csv",
-        markdown="results/{scope}verdict.md",
+        markdown=report(
+            "results/{scope}verdict.md",
+            caption="../report/verdict.rst",
+            category=study_title,
+            labels={"result": "verdict"},
+        ),
         record="results/{scope}verdict.provenance.json",
     log:
         "logs/{scope}verdict.log",
@@ -56,7 +61,7 @@ for _rule, _names, _scopes in figure_sets():
             tables=run_tables,
             records=run_records,
         output:
-            images=figures("{scope}", _names),
+            images=[reported(path) for path in figures("{scope}", _names)],
             record="results/{scope}figures.provenance.json",
         log:
             "logs/{scope}figures.log",
@@ -82,7 +87,12 @@ rule report:
         tables=run_tables,
         records=run_records,
     output:
-        html="results/{scope}report.html",
+        html=report(
+            "results/{scope}report.html",
+            caption="../report/page.rst",
+            category=study_title,
+            labels={"result": "page"},
+        ),
         record="results/{scope}report.provenance.json",
     log:
         "logs/{scope}report.log",

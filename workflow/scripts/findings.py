@@ -9,7 +9,6 @@ results/tinystories_quick/ and results/faults/. A test fails where a page is not
 """
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -23,11 +22,12 @@ from bitnet.config.thresholds import Thresholds
 from bitnet.evaluation.metrics import CSV_TYPES
 from bitnet.experiments import tables
 from workflow.helpers.cli import ROOT, flags, parsed, run
+from workflow.helpers.pages import exchanged
 from workflow.helpers.tables import read_tables
 
 FINDINGS, SANITY, LEDGER = "docs/findings.md", "docs/sanity.md", "evidence"
 TEXT = ("TrunkStates", "ControlStates", "TreatmentStates", "Outcome", "Confidence", "Note")
-MARKS = "<!-- {} made by workflow.scripts.findings -->", "<!-- end of {} -->"
+SCRIPT = "workflow.scripts.findings"
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -41,7 +41,7 @@ def made(root: Path, page: str) -> str:
     """A page of PAGES with the tables that the files of results/ give."""
     text = (root / page).read_text(encoding="utf-8")
     for name, found in PAGES[page](root).items():
-        text = exchanged(text, name, found)
+        text = exchanged(text, name, found, SCRIPT)
     return text
 
 
@@ -83,16 +83,6 @@ def _sanity(root: Path) -> dict[str, str]:
 
 
 PAGES: dict[str, Callable[[Path], dict[str, str]]] = {FINDINGS: _findings}
-
-
-def exchanged(page: str, name: str, text: str) -> str:
-    """A text of a page with other words between the marks of a name; ValueError without marks."""
-    begin, end = (mark.format(name) for mark in MARKS)
-    between = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    found = between.subn(lambda _: f"{begin}\n{text}\n{end}", page)
-    if found[1] != 1:
-        raise ValueError(f"the page has {found[1]} pairs of {begin!r} and {end!r}; allowed: one")
-    return found[0]
 
 
 def read_verdict(path: Path) -> pd.DataFrame:
