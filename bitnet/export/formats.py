@@ -9,8 +9,9 @@ from pathlib import Path
 from bitnet.common.errors import refuse
 from bitnet.config.recipe import ModelConfig
 
-# Folders for transformers: ternary weights packed four to a byte, or all weights in float32.
-FOLDERS = ("bitlinear", "dense")
+# Folders for transformers: ternary weights packed four to a byte, all weights in float32, or the
+# float32 latent weights that training goes on from.
+FOLDERS = ("bitlinear", "dense", "latent")
 # GGUF files: ggml types of the layers' matrices, and of the embedding and head.
 GGUF = {
     "tq2_0": ("TQ2_0", "F16"),
@@ -33,6 +34,8 @@ def check_format(model: ModelConfig, kind: str) -> None:
     for key in ("linear_norms", "fused_qkv"):
         if getattr(model, key):
             raise refuse(key, True, f"false in a model to export: no format like {kind} has it")
+    if kind == "latent" and model.weights != "ternary":
+        raise refuse("format", kind, "dense: it holds a full-precision twin's own weights")
     if kind in PACKED:
         if model.weights != "ternary":
             raise refuse(

@@ -12,7 +12,7 @@ from bitnet.config.recipe import ModelConfig
 from bitnet.data.tokenizer import Tokenizer
 from bitnet.export.formats import GGUF, check_format
 from bitnet.export.tokenizer import fast_tokenizer, pad_id
-from bitnet.export.weights import Frozen, Ternary
+from bitnet.export.weights import Frozen, Ternary, interleave
 
 SMALLEST_SCALE = 2.0**-14  # below it float16 holds fewer than 11 bits
 FILE_TYPES = {
@@ -57,16 +57,6 @@ def write_gguf(
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-
-
-def interleave(weights: np.ndarray, head_dim: int) -> np.ndarray:
-    """A query or key matrix (heads x head_dim, in) with its rows in llama.cpp's rotary order.
-
-    Training and transformers rotate row i of a head with row i + head_dim / 2, llama.cpp row 2i
-    with row 2i + 1. Source: llama.cpp, conversion of LlamaForCausalLM, `permute`.
-    """
-    rows = weights.reshape(-1, 2, head_dim // 2, weights.shape[1])  # (heads, half, i, in)
-    return rows.swapaxes(1, 2).reshape(weights.shape)
 
 
 def check_scales(frozen: Frozen, kind: str) -> None:

@@ -11,6 +11,7 @@ from bitnet.common.files import whole_folder
 from bitnet.config.recipe import Recipe
 from bitnet.data.tokenizer import Tokenizer
 from bitnet.export.formats import check_format
+from bitnet.export.latent import latent_config, latent_tensors
 from bitnet.export.tokenizer import pad_id, write_tokenizer
 from bitnet.export.weights import Frozen, Ternary
 
@@ -29,17 +30,19 @@ def write_folder(
 ) -> None:
     """Write weights, config.json, generation_config.json, tokenizer and model card to a folder.
 
-    kind: "bitlinear" or "dense". tokenizer: path of a SentencePiece model. card: text of README.md.
+    kind: one of FOLDERS. tokenizer: path of a SentencePiece model. card: text of README.md.
     ValueError in one line where the model or its tokenizer does not fit the format.
     """
     check_format(frozen.recipe.model, kind)
-    tensors = packed(frozen) if kind == "bitlinear" else frozen.dense()
+    tensors = TENSORS[kind](frozen)
     pieces = Tokenizer(tokenizer)
     ends = {"bos_token_id": pieces.model.bos_id(), "eos_token_id": pieces.model.eos_id()}
     ends["pad_token_id"] = pad_id(pieces)
     settings = {**llama_config(frozen.recipe), **ends}
     if kind == "bitlinear":
         settings["quantization_config"] = BITLINEAR
+    if kind == "latent":
+        settings = latent_config(settings, frozen.trained)
     with whole_folder(path) as folder:
         write_tokenizer(tokenizer, folder, frozen.recipe.training.sequence_length)
         _write_json(folder / "config.json", settings)
@@ -56,6 +59,9 @@ def packed(frozen: Frozen) -> dict[str, np.ndarray]:
     for name, tensor in frozen.tensors.items():
         found |= packed_tensors(name, tensor) if isinstance(tensor, Ternary) else {name: tensor}
     return found
+
+
+TENSORS = {"bitlinear": packed, "dense": Frozen.dense, "latent": latent_tensors}
 
 
 def llama_config(recipe: Recipe) -> dict:

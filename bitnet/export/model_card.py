@@ -24,6 +24,10 @@ FORMS = {
     "int8, a scale a token. The first call compiles for half a minute; TORCHDYNAMO_DISABLE=1 in "
     "the environment spares that.",
     "dense": "All weights are float32 of a plain Llama, which any tool reads.",
+    "latent": "The float32 weights that training updates, to go on training in transformers, whose "
+    "AutoBitLinear makes them ternary at each step and rounds activations to int8. Its class is "
+    "Glm: a Llama whose gate and up projection are one matrix, as in training. What has been "
+    "trained goes into the smaller forms through this project's workflow/scripts/read_latent.py.",
 }
 ROUNDED = (
     "Its layers do not round activations to int8 as training did: about one prediction in a "
@@ -48,7 +52,7 @@ def model_card(
 ) -> str:
     """The model card as Markdown with the front matter of the Hugging Face hub.
 
-    kind: "bitlinear" or "dense". trained: metadata of the weights file. evaluated: last row of the
+    kind: one of FOLDERS. trained: metadata of the weights file. evaluated: last row of the
     run's table and its record, or None.
     """
     row, record = evaluated or ({}, None)
@@ -109,6 +113,8 @@ def _metrics(row: Mapping[str, Any]) -> str:
 def _origin(trained: Mapping[str, Any], text: Mapping[str, Any]) -> str:
     found = {f"{key} of training": trained[key] for key in ("code", "data")}
     found |= trained["environment"]
+    if "continued" in trained:
+        found["trained further by"] = trained["continued"]["software"]
     if text:
         found["text"] = json.dumps(text, sort_keys=True)
     return table(["what", "which"], [[key, str(value)] for key, value in found.items()])

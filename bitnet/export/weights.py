@@ -36,6 +36,8 @@ class Frozen:
 
     recipe: Recipe
     tensors: Mapping[str, np.ndarray | Ternary]
+    latent: Mapping[str, np.ndarray]
+    """Float32 weights by this project's names, as training left them."""
     trained: Mapping[str, Any]
     """Metadata of the weights file: code, data, device, environment, ..."""
 
@@ -56,10 +58,12 @@ def freeze(path: str | Path) -> Frozen:
     model, trained = open_trained(path)
     ternary = {name for name, module in model.named_modules() if isinstance(module, BitLinear)}
     tensors: dict[str, np.ndarray | Ternary] = {}
+    latent: dict[str, np.ndarray] = {}
     for name, parameter in model.named_parameters():
         weight = parameter.detach()
         if not weight.isfinite().all():
             raise ValueError(f"{str(path)!r} cannot be exported: {name} is not finite; it diverged")
+        latent[name] = weight.numpy()
         module = name.removesuffix(".weight")
         if module in ternary:
             codes, scale = ternary_codes(weight)
@@ -69,7 +73,7 @@ def freeze(path: str | Path) -> Frozen:
         else:
             for part, rows in _split(module, weight.numpy()).items():
                 tensors[f"{part}.weight"] = rows
-    return Frozen(recipe_of(trained), tensors, trained)
+    return Frozen(recipe_of(trained), tensors, latent, trained)
 
 
 def _split(module: str, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -79,3 +83,20 @@ def _split(module: str, rows: np.ndarray) -> dict[str, np.ndarray]:
         return {name: rows}
     gate, up = np.split(rows, 2)
     return {name.replace("gate_up", "gate"): gate, name.replace("gate_up", "up"): up}
+
+
+def interleave(weights: np.ndarray, head_dim: int) -> np.ndarray:
+    """A query or key matrix (heads x head_dim, in) whose rotary pairs are neighbours.
+
+    Training and transformers' Llama rotate row i of a head with row i + head_dim / 2, llama.cpp and
+    transformers' Glm row 2i with row 2i + 1. Source: llama.cpp, conversion of LlamaForCausalLM,
+    `permute`.
+    """
+    rows = weights.reshape(-1, 2, head_dim // 2, weights.shape[1])  # (heads, half, i, in)
+    return rows.swapaxes(1, 2).reshape(weights.shape)
+
+
+def separate(weights: np.ndarray, head_dim: int) -> np.ndarray:
+    """The inverse of `interleave`."""
+    rows = weights.reshape(-1, head_dim // 2, 2, weights.shape[1])  # (heads, i, half, in)
+    return rows.swapaxes(1, 2).reshape(weights.shape)

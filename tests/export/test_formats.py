@@ -6,10 +6,12 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from bitnet.common.tensors import load_tensors
 from bitnet.export.formats import FORMATS, check_format, check_tokenizer, formats_of
+from bitnet.export.from_latent import read_latent
 from tests.helpers.exports import (
     Run,
     by_gguf,
@@ -56,6 +58,10 @@ def test_a_narrow_untied_model_is_exported_without_packing(narrow, tmp_path):
     folder = narrow.export("dense", tmp_path / "dense")
     stored = load_file(folder / "model.safetensors")
     assert not np.array_equal(stored["lm_head.weight"], stored["model.embed_tokens.weight"])
+    latent = narrow.export("latent", tmp_path / "latent")
+    assert compare(narrow.model, load(latent), narrow).argmax >= 0.995
+    back = read_latent(latent)[0].state_dict()
+    assert all(torch.equal(back[name], own) for name, own in narrow.model.state_dict().items())
     path = narrow.export("f32", tmp_path / "f32.gguf")
     assert passes_gguf(compare(load(folder), by_gguf(path), narrow))
     assert compare(narrow.model, load(folder), narrow).argmax > 0.9
@@ -75,17 +81,17 @@ def test_a_twin_is_exported_as_a_plain_llama(twin, tmp_path, capsys):
     assert found.argmax >= 0.999 and found.largest < 1e-3
     path = twin.export("f32", tmp_path / "f32.gguf")
     assert passes_gguf(compare(load(folder), by_gguf(path), twin))
-    for kind in ("bitlinear", "tq2_0"):
+    for kind in ("bitlinear", "tq2_0", "latent"):
         line = refused(capsys, lambda kind=kind: twin.export(kind, tmp_path / "no"))
         assert "full-precision twin" in line and "dense" in line
     assert not (tmp_path / "no").exists()
 
 
-def test_the_gate_of_the_legacy_study_has_no_gguf_form_but_two_folders():
+def test_the_gate_of_the_legacy_study_has_no_gguf_form_but_all_folders():
     from bitnet.config.recipe import ModelConfig
 
     legacy = ModelConfig(512, 256, 1, activation="relu2", intermediate_ratio=2)
-    assert formats_of(legacy) == ["bitlinear", "dense"]
+    assert formats_of(legacy) == ["bitlinear", "dense", "latent"]
     with pytest.raises(ValueError, match="activation is 'relu2'; allowed: swiglu"):
         check_format(legacy, "f16")
     wide = ModelConfig(512, 256, 1, intermediate_ratio=2.5)

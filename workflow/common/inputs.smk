@@ -72,7 +72,7 @@ def runtime_inputs(wildcards):
     model = model_of(wildcards)
     refused(check_format, model, "dense")  # which holds every model that any format holds
     kinds = formats_of(model)
-    found = {kind: exported(wildcards, kind) for kind in FOLDERS if kind in kinds}
+    found = {kind: exported(wildcards, kind) for kind in ("bitlinear", "dense") if kind in kinds}
     for kind in ("f16", "tq2_0"):
         if kind in kinds:
             found["gguf"] = exported(wildcards, kind)

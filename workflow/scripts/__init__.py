@@ -1,4 +1,4 @@
-"""The steps of the pipeline, a script each: python -m workflow.scripts.NAME."""
+"""The steps of the pipeline, a script each; python -m runs one."""
 
 import signal
 import sys

@@ -5,9 +5,11 @@
         --manifest data/stories/bpe2048/manifest64.json
 
 Formats: bitlinear (a transformers folder, ternary weights packed, computes what training did),
-dense (a transformers folder, a plain Llama in float32), tq2_0 (a GGUF file, ternary, embedding in
-float16), tq2_0_f32 (the same, embedding in float32), f16 and f32 (GGUF files without packing). The
-tokenizer is the one beside the manifest. A packed format needs widths that are multiples of 256.
+dense (a transformers folder, a plain Llama in float32), latent (a transformers folder of float32
+latent weights to go on training; `read_latent` reads the result), tq2_0 (a GGUF file, ternary,
+embedding in float16), tq2_0_f32 (the same, embedding in float32), f16 and f32 (GGUF files without
+packing). The tokenizer is the one beside the manifest. A packed format needs widths that are
+multiples of 256.
 """
 
 from pathlib import Path
