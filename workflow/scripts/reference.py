@@ -91,7 +91,7 @@ def column_tables(tables: Mapping[str, Mapping]) -> str:
 def script_table(root: Path) -> str:
     """A row for each script, with the first line of its docstring."""
     lines = []
-    for path in sorted((root / "workflow/scripts").glob("*.py")):
+    for path in sorted((root / "workflow/scripts").glob("[a-z]*.py")):
         says = (ast.get_docstring(ast.parse(path.read_bytes())) or "").partition("\n\n")[0]
         lines.append([f"`{path.stem}`", " ".join(says.split())])
     return _table(("script", "what it does"), lines)
