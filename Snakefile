@@ -72,4 +72,5 @@ onstart:
 
 onsuccess:
     SCREEN.end()
+    take_out(job.output[0] for job in workflow.dag.jobs if job.rule.name == "export_folder")
     print("", screen.fitted(answer(workflow)), sep="\n", flush=True)

@@ -81,6 +81,7 @@ def llama_config(recipe: Recipe) -> dict:
         "max_position_embeddings": recipe.training.sequence_length,
         "rms_norm_eps": c.norm_eps,
         "rope_parameters": {"rope_type": "default", "rope_theta": c.rope_theta},
+        "rope_theta": c.rope_theta,  # for readers of the older key, transformers 4 among them
         "tie_word_embeddings": c.tie_embeddings,
         "attention_bias": False,
         "mlp_bias": False,

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from huggingface_hub import EvalResult, ModelCardData
+
 from bitnet.common.markdown import bullets, fill, table
 from bitnet.config.recipe import Recipe
 from bitnet.data.hub import HUB
@@ -17,6 +19,10 @@ TERMS = {
     "wikitext2": "WikiText-2, from Wikipedia, under CC BY-SA 3.0 and GFDL.",
     "files": "Files of whoever trained it, whose terms are not known here.",
 }
+UNLICENSED = (
+    "The weights come without terms of their own. Whoever publishes them states some: `license` "
+    "under `export` in config.yaml, or in the first lines of this file."
+)
 UNKNOWN = "The text is not recorded; its terms are not known here."
 FORMS = {
     "bitlinear": "Each matrix inside the layers is -1, 0, 1 times one scale, four weights to a "
@@ -33,8 +39,10 @@ ROUNDED = (
     "Its layers do not round activations to int8 as training did: about one prediction in a "
     "hundred differs. The bitlinear form does."
 )
+INDEXED = {"BitsPerByte": "bits_per_byte", "ValLoss": "cross_entropy"}  # names for the hub
 METRICS = ("BitsPerByte", "ValLoss", "UniquePredictions", "UniqueTargets", "PDR")
 LOAD = """```python
+# pip install transformers accelerate
 from transformers import AutoModelForCausalLM, AutoTokenizer
 model = AutoModelForCausalLM.from_pretrained("{folder}")
 tokenizer = AutoTokenizer.from_pretrained("{folder}")
@@ -49,11 +57,14 @@ def model_card(
     recipe: Recipe,
     trained: Mapping[str, Any],
     evaluated: tuple[Mapping[str, Any], RunRecord] | None,
+    license: str = "",
+    language: str = "en",
 ) -> str:
     """The model card as Markdown with the front matter of the Hugging Face hub.
 
     kind: one of FOLDERS. trained: metadata of the weights file. evaluated: last row of the
-    run's table and its record, or None.
+    run's table and its record, or None. license: of the weights, by the hub's name; may be empty.
+    language: of the text, ISO 639.
     """
     row, record = evaluated or ({}, None)
     text = record.source if record else {}
@@ -71,7 +82,7 @@ def model_card(
     form = FORMS[kind] + (f" {ROUNDED}" if ternary and kind == "dense" else "")
     return "\n\n".join(
         [
-            _front_matter(source, ternary),
+            _front_matter(name, source, ternary, row, license, language),
             f"# {name}",
             fill(intro),
             fill(form),
@@ -82,8 +93,7 @@ def model_card(
             bullets(
                 [
                     TERMS.get(source, UNKNOWN),
-                    "The weights come without terms of their own: whoever publishes them states "
-                    "some.",
+                    f"The weights: {license}." if license else UNLICENSED,
                 ]
             ),
             "## How it was made",
@@ -93,13 +103,37 @@ def model_card(
     )
 
 
-def _front_matter(source: str | None, ternary: bool) -> str:
-    lines = ["---", "library_name: transformers", "pipeline_tag: text-generation"]
-    if ternary:
-        lines += ["tags:", "- bitnet"]
-    if source in HUB:
-        lines += ["datasets:", f"- {HUB[source].path}"]
-    return "\n".join([*lines, "---"])
+def _front_matter(
+    name: str,
+    source: str | None,
+    ternary: bool,
+    row: Mapping[str, Any],
+    license: str,
+    language: str,
+) -> str:
+    """What the hub reads: library, task, terms, and the metrics of held-out text."""
+    text = HUB[source].path if source in HUB else None
+    measured = [
+        EvalResult(
+            task_type="text-generation",
+            dataset_type=text or source or "unknown",
+            dataset_name=f"held-out text of {source or 'unknown'}",
+            metric_type=kind,
+            metric_value=float(f"{row[column]:.6g}"),
+        )
+        for column, kind in INDEXED.items()
+        if row
+    ]
+    found = ModelCardData(
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        language=language,
+        license=license or None,
+        tags=["bitnet"] if ternary else None,
+        datasets=[text] if text else None,
+        **({"model_name": name, "eval_results": measured} if measured else {}),
+    )
+    return f"---\n{found.to_yaml()}\n---"
 
 
 def _metrics(row: Mapping[str, Any]) -> str:

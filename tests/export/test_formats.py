@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
 
 from bitnet.common.tensors import load_tensors
@@ -32,9 +33,29 @@ def test_the_model_card_holds_metrics_recipe_origin_and_terms(run, made):
     trained = load_tensors(run.weights)[1]
     assert recipe == trained["recipe"]
     assert trained["code"] in card and trained["data"] in card
-    assert "this project's own grammar" in card and card.startswith(
-        "---\nlibrary_name: transformers"
-    )
+    assert "pip install transformers accelerate" in card
+    assert "this project's own grammar" in card
+
+
+def test_the_cards_front_matter_is_what_the_hub_reads(run, made, tmp_path):
+    """Read by the hub's own client, with and without a license."""
+    last = pd.read_csv(run.weights.parent / "run.csv").iloc[-1]
+    found = ModelCard((made["bitlinear"] / "README.md").read_text()).data
+    assert (found.library_name, found.pipeline_tag) == ("transformers", "text-generation")
+    assert found.language == "en" and found.license is None and found.tags == ["bitnet"]
+    metrics = {each.metric_type: each.metric_value for each in found.eval_results}
+    expected = {"bits_per_byte": last["BitsPerByte"], "cross_entropy": last["ValLoss"]}
+    assert metrics == pytest.approx(expected, rel=1e-5)
+    run.export("dense", tmp_path / "dense", "--license", "apache-2.0", "--language", "de")
+    card = (tmp_path / "dense/README.md").read_text()
+    found = ModelCard(card).data
+    assert (found.license, found.language, found.eval_results) == ("apache-2.0", "de", None)
+    assert "The weights: apache-2.0." in card
+
+
+def test_readers_of_the_older_key_find_the_rotary_base_too(made):
+    config = json.loads((made["dense"] / "config.json").read_text())
+    assert config["rope_theta"] == config["rope_parameters"]["rope_theta"] == 10_000
 
 
 @pytest.fixture(scope="module")

@@ -167,6 +167,7 @@ def test_a_run_of_the_main_study_is_built_and_exported_by_name_beside_one_that_d
     targets = ["results/h256_wd0.csv", *exported, "results/quick/h16_wd0.csv"]
     snakemake(project, *targets, *TINY, "--cores", "1", "--resources", "gpu=1")
     assert (project / exported[0] / "model.safetensors").is_file()
+    assert not [path for path in (project / exported[0]).iterdir() if path.name[0] == "."]
     assert "# h256_wd0\n" in (project / exported[0] / "README.md").read_text()
     assert (project / exported[1]).read_bytes()[:4] == b"GGUF"
     assert "Nothing to be done" in snakemake(project, "-n", *targets, *TINY)

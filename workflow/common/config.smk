@@ -19,6 +19,7 @@ from bitnet.config.study import OVER_STEPS, TRAINED, Study
 from bitnet.data import corpora, parts
 from workflow.helpers import cuda, ending, screen
 from workflow.helpers.cli import printable
+from workflow.helpers.stamps import take_out
 from workflow.helpers.strays import strays
 from workflow.provenance import fingerprint, records
 

@@ -12,12 +12,14 @@ rule export_folder:
         kind="|".join(FOLDERS),
     params:
         recipe=recipe,
+        card=config["export"],
         code=code_of("export"),
     message:
         "{wildcards.scope}{wildcards.run} as {wildcards.kind}"
     shell:
         "python -m workflow.scripts.export --format {wildcards.kind} --weights {input.weights}"
         " --recipe {params.recipe:q} --manifest {input.manifest} --table {input.table}"
+        " --license={params.card[license]:q} --language {params.card[language]}"
         " --name {wildcards.scope}{wildcards.run}"
         " --output {output} --code {params.code} --log {log}"
 
