@@ -70,19 +70,41 @@ def _findings(root: Path) -> dict[str, str]:
 
 
 def _sanity(root: Path) -> dict[str, str]:
-    results = root / "results"
-    broken = {kind: f"faults/{kind}_quick.json" for kind in ("arithmetic", "tinystories")}
-    return {
-        "seeds": tables.by_seed(pd.read_csv(results / "arithmetic_seeds/arithmetic.csv")),
-        "stories": tables.stories(pd.read_csv(results / "tinystories_quick/stories.csv")),
-        **{
-            f"{kind} of broken layers": tables.faults(read_json(results / path)["faults"])
-            for kind, path in broken.items()
-        },
-    }
+    found = {}
+    for name, (path, read, command) in SANITY_TABLES.items():
+        file = root / "results" / path
+        found[name] = read(file) if file.exists() else f"Not run yet: `{command}`."
+    return found
 
 
-PAGES: dict[str, Callable[[Path], dict[str, str]]] = {FINDINGS: _findings}
+def _broken(file: Path) -> str:
+    return tables.faults(read_json(file)["faults"])
+
+
+FAULTS = "python -m benchmarks.faults {0} --json results/faults/{0}.json"
+SANITY_TABLES: dict[str, tuple[str, Callable[[Path], str], str]] = {
+    "seeds": (
+        "arithmetic_seeds/arithmetic.csv",
+        lambda file: tables.by_seed(pd.read_csv(file)),
+        "snakemake arithmetic_seeds",
+    ),
+    "arithmetic of broken layers": (
+        "faults/arithmetic_quick.json",
+        _broken,
+        FAULTS.format("arithmetic_quick"),
+    ),
+    "stories": (
+        "tinystories_quick/stories.csv",
+        lambda file: tables.stories(pd.read_csv(file)),
+        "snakemake tinystories_quick",
+    ),
+    "stories of broken layers": (
+        "faults/tinystories_quick.json",
+        _broken,
+        FAULTS.format("tinystories_quick"),
+    ),
+}
+PAGES: dict[str, Callable[[Path], dict[str, str]]] = {FINDINGS: _findings, SANITY: _sanity}
 
 
 def read_verdict(path: Path) -> pd.DataFrame:
