@@ -167,7 +167,6 @@ def test_a_run_of_the_main_study_is_built_and_exported_by_name_beside_one_that_d
     targets = ["results/h256_wd0.csv", *exported, "results/quick/h16_wd0.csv"]
     snakemake(project, *targets, *TINY, "--cores", "1", "--resources", "gpu=1")
     assert (project / exported[0] / "model.safetensors").is_file()
-    assert not [path for path in (project / exported[0]).iterdir() if path.name[0] == "."]
     assert "# h256_wd0\n" in (project / exported[0] / "README.md").read_text()
     assert (project / exported[1]).read_bytes()[:4] == b"GGUF"
     assert "Nothing to be done" in snakemake(project, "-n", *targets, *TINY)
@@ -180,6 +179,11 @@ def test_a_run_of_the_main_study_is_built_and_exported_by_name_beside_one_that_d
     assert record["diverged"] is True
     rows = pd.read_csv(project / "results/quick/h16_wd0.csv", dtype=CSV_TYPES)
     assert rows["ValLoss"].isna().iloc[-1]
+    folders = [f"models/export/{run}/dense" for run in ("h256_wd0", "quick/h16_wd0")]
+    failed = call(project, SNAKEMAKE, *folders, *TINY, "--cores", "1", "--keep-going")
+    assert failed.returncode == 1 and "cannot be exported" in failed.stdout + failed.stderr
+    for folder in (exported[0], folders[0]):  # nothing of Snakemake's is published
+        assert not [path.name for path in (project / folder).iterdir() if path.name[0] == "."]
 
 
 @pytest.mark.slow

@@ -178,6 +178,11 @@ def exported(wildcards, kind):
     return f"models/export/{wildcards.scope}{wildcards.run}/{name}"
 
 
+def exported_folders(workflow):
+    """Folders for transformers that this run makes or finds made."""
+    return [job.output[0] for job in workflow.dag.jobs if job.rule.name == "export_folder"]
+
+
 def packable_run():
     """The run that `compare_runtimes` compares: the headline's treatment of the study portable."""
     study = Study.of(config, "portable", config.get("corpus"))
