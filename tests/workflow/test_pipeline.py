@@ -91,6 +91,16 @@ def test_runtimes_are_compared_in_the_forms_that_a_model_has(project):
     assert "h256_wd0_fp-f16.gguf" in twin and "tq2_0" not in twin
 
 
+def test_the_small_model_to_publish_is_made_by_one_command_with_its_license(project):
+    stated = ("--config", "export={license: mit}")
+    output = snakemake(project, "-n", "-p", "release", *stated)
+    assert jobs(output).items() >= {"export_folder": 1, "export_gguf": 1, "train_trunk": 1}.items()
+    folder = "models/export/portable/h256_wd0"
+    for path in (f"{folder}/bitlinear", f"{folder}/h256_wd0-tq2_0.gguf"):
+        assert f"--output {path} " in output
+    assert output.count("--license=mit --language en ") == 2
+
+
 def test_error_rates_are_made_from_a_studys_tables(project):
     found = jobs(snakemake(project, "-n", "results/quick/error_rates.md"))
     assert found["error_rates"] == 1 and found["evaluate"] == 24 and "verdict" not in found

@@ -193,6 +193,13 @@ def packable_run():
     )
 
 
+def small_model():
+    """That run to publish: a folder with its card, and a GGUF file."""
+    run = packable_run()
+    folder = f"models/export/{scope_of('portable', config.get('corpus'))}{run}"
+    return [f"{folder}/bitlinear", f"{folder}/{run}-tq2_0.gguf"]
+
+
 def chosen_ledger():
     """Files of the ledger of claims that this machine can decide."""
     return "full" if has_cuda() else "quick"
