@@ -94,7 +94,7 @@ def figures(scope, names):
 
 def reported(path):
     """A figure, marked for Snakemake's report in the first of its formats."""
-    name, _, suffix = path.rpartition("/")[2].rpartition(".")
+    name, _, suffix = os.path.basename(path).rpartition(".")
     if suffix != config["figures"]["formats"][0]:
         return path
     return report(
