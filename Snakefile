@@ -72,5 +72,9 @@ onstart:
 
 onsuccess:
     SCREEN.end()
-    take_out(job.output[0] for job in workflow.dag.jobs if job.rule.name == "export_folder")
+    take_out(exported_folders(workflow))
     print("", screen.fitted(answer(workflow)), sep="\n", flush=True)
+
+
+onerror:
+    take_out(exported_folders(workflow))  # of the jobs that succeeded

@@ -1,7 +1,10 @@
 """What is installed: versions, their pins, and that all who install take the pins."""
 
+import ast
 import re
+import sys
 import tomllib
+from itertools import chain
 
 import pytest
 import yaml
@@ -19,6 +22,10 @@ PINS = {
         r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text("utf-8"), re.M
     )
 }
+# Packages whose names on the index differ from those that are imported.
+NAMED = {"yaml": "pyyaml", "markdown_it": "markdown-it-py", "llama_cpp": "llama-cpp-python"}
+# triton comes with torch's builds for GPUs alone; where it is absent, the code does without.
+OWN = {"bitnet", "workflow", "tests", "benchmarks", "triton"}
 
 
 def requirements() -> list[Requirement]:
@@ -30,6 +37,33 @@ def requirements() -> list[Requirement]:
 @pytest.mark.parametrize("wanted", requirements(), ids=str)
 def test_each_requirement_is_pinned_to_a_version_that_it_allows(wanted):
     assert PINS[canonicalize_name(wanted.name)] in wanted.specifier
+
+
+@pytest.mark.parametrize("folder", ["bitnet", "workflow", "tests"])
+def test_each_package_that_is_imported_is_declared(folder):
+    """One that comes along with another package may be gone with that one's next version."""
+    extras = dict(PROJECT["project"]["optional-dependencies"])
+    extras.pop("peers")  # of benchmarks alone
+    test = extras.pop("test")
+    lines = [*PROJECT["project"]["dependencies"], *chain.from_iterable(extras.values())]
+    lines += test if folder == "tests" else []
+    declared = {canonicalize_name(Requirement(line).name) for line in lines}
+    imported = {
+        name.split(".")[0]
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in _imports(node)
+    }
+    others = imported - OWN - set(sys.stdlib_module_names)
+    assert others
+    assert {canonicalize_name(NAMED.get(name, name)) for name in others} <= declared
+
+
+def _imports(node: ast.AST) -> list[str]:
+    """Modules that a statement imports."""
+    if isinstance(node, ast.Import):
+        return [each.name for each in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
 
 
 def test_no_pin_forbids_a_build_of_torch():

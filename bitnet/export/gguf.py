@@ -23,12 +23,19 @@ FILE_TYPES = {
 
 
 def write_gguf(
-    frozen: Frozen, kind: str, tokenizer: str | Path, name: str, path: str | Path
+    frozen: Frozen,
+    kind: str,
+    tokenizer: str | Path,
+    name: str,
+    path: str | Path,
+    license: str = "",
+    language: str = "en",
 ) -> None:
     """Write weights, shape, tokenizer and provenance of a model to one file, atomically.
 
-    kind: a key of GGUF. tokenizer: path of a SentencePiece model. Scales are rounded to float16 in
-    TQ2_0 and F16 (relative error at most 2^-11). ValueError in one line where the model or its
+    kind: a key of GGUF. tokenizer: path of a SentencePiece model. license, language: as in
+    `model_card`. Scales are rounded to float16 in TQ2_0 and F16 (relative error at most 2^-11).
+    ValueError in one line where the model or its
     tokenizer does not fit the format, or a scale is too small for float16.
     """
     model = frozen.recipe.model
@@ -40,6 +47,9 @@ def write_gguf(
     with whole_file(path) as beside:
         writer = gguf.GGUFWriter(beside, gguf.MODEL_ARCH_NAMES[gguf.MODEL_ARCH.LLAMA])
         add_shape(writer, frozen, name)
+        writer.add_languages([language])
+        if license:
+            writer.add_license(license)
         writer.add_file_type(FILE_TYPES[GGUF[kind][0]])
         add_tokenizer(writer, Tokenizer(tokenizer))
         for theirs, tensor in frozen.tensors.items():

@@ -14,6 +14,7 @@ from bitnet.evaluation.record import RunRecord
 # Licences of training texts, as the data sets' own pages state them.
 TERMS = {
     "stories": "Text that this project's own grammar makes: nobody else's work.",
+    "arithmetic": "Problems that this project writes: nobody else's work.",
     "tinystories": "TinyStories, written by GPT-3.5 and GPT-4, under CDLA-Sharing-1.0.",
     "fineweb_edu": "FineWeb-Edu under ODC-By 1.0, and Common Crawl's terms of use.",
     "wikitext2": "WikiText-2, from Wikipedia, under CC BY-SA 3.0 and GFDL.",

@@ -1,6 +1,7 @@
 """GGUF files against the gguf package and transformers' loader."""
 
 import json
+from itertools import islice
 
 import gguf
 import numpy as np
@@ -9,10 +10,14 @@ import torch
 from safetensors.numpy import load_file
 
 from bitnet.common.tensors import load_tensors
+from bitnet.config.study import Study
+from bitnet.data.stories.grammar import stories
+from bitnet.data.tokenizer_training import train_tokenizer
 from bitnet.export.formats import GGUF
-from bitnet.export.gguf import interleave
+from bitnet.export.gguf import interleave, write_gguf
 from bitnet.export.weights import Ternary, freeze
 from bitnet.model.quantization import ternary_codes
+from bitnet.model.transformer import Transformer
 from tests.helpers.exports import (
     Run,
     by_gguf,
@@ -22,6 +27,7 @@ from tests.helpers.exports import (
     refused,
     rewritten,
 )
+from tests.helpers.project import ROOT, project_config
 
 
 def dequantized(tensor) -> np.ndarray:
@@ -120,6 +126,36 @@ def test_the_gguf_file_says_where_it_comes_from(run, made):
     assert fields["bitnet.data"].contents() == run.data.manifest["sha256"]
     assert fields["general.name"].contents() == "study/h256_wd0"
     assert fields["llama.context_length"].contents() == 32
+    assert fields["general.languages"].contents() == ["en"]
+
+
+def test_the_gguf_file_says_its_license_where_one_is_stated(run, made, tmp_path):
+    path = run.export("f16", tmp_path / "free.gguf", "--license", "mit", "--language", "de")
+    fields = gguf.GGUFReader(path).fields
+    assert fields["general.license"].contents() == "mit"
+    assert fields["general.languages"].contents() == ["de"]
+    assert "general.license" not in gguf.GGUFReader(made["f16"]).fields
+
+
+def test_the_small_model_has_the_size_that_the_page_says(run, tmp_path):
+    """As `snakemake release` makes it, its weights not trained: hidden 256, 2,048 pieces."""
+    study = Study.of(project_config(), "portable")
+    recipe = study.recipe("h256_wd0")
+    texts = list(islice(stories(0, "train"), 2_000))
+    train_tokenizer(texts, recipe.model.vocab_size, tmp_path / "tokenizer.model")
+    model = Transformer(recipe.model, recipe.training.sequence_length)
+
+    def enlarge(arrays, metadata):
+        metadata["recipe"] = json.loads(recipe.to_json())
+        arrays.clear()
+        arrays |= {name: weight.detach().numpy() for name, weight in model.named_parameters()}
+
+    untrained = freeze(rewritten(run, tmp_path, enlarge).weights)
+    write_gguf(untrained, "tq2_0", tmp_path / "tokenizer.model", "small", tmp_path / "small.gguf")
+    size = (tmp_path / "small.gguf").stat().st_size
+    assert (study.corpus, recipe.model.hidden_size) == ("stories", 256) and size < 3e6
+    page = (ROOT / "docs/export.md").read_text(encoding="utf-8")
+    assert f"`h256_wd0-tq2_0.gguf` of {size / 1e6:.1f} MB" in page
 
 
 def test_scales_too_small_for_float16_are_refused_where_they_would_be_rounded(

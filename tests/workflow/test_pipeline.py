@@ -91,6 +91,16 @@ def test_runtimes_are_compared_in_the_forms_that_a_model_has(project):
     assert "h256_wd0_fp-f16.gguf" in twin and "tq2_0" not in twin
 
 
+def test_the_small_model_to_publish_is_made_by_one_command_with_its_license(project):
+    stated = ("--config", "export={license: mit}")
+    output = snakemake(project, "-n", "-p", "release", *stated)
+    assert jobs(output).items() >= {"export_folder": 1, "export_gguf": 1, "train_trunk": 1}.items()
+    folder = "models/export/portable/h256_wd0"
+    for path in (f"{folder}/bitlinear", f"{folder}/h256_wd0-tq2_0.gguf"):
+        assert f"--output {path} " in output
+    assert output.count("--license=mit --language en ") == 2
+
+
 def test_error_rates_are_made_from_a_studys_tables(project):
     found = jobs(snakemake(project, "-n", "results/quick/error_rates.md"))
     assert found["error_rates"] == 1 and found["evaluate"] == 24 and "verdict" not in found
@@ -167,7 +177,6 @@ def test_a_run_of_the_main_study_is_built_and_exported_by_name_beside_one_that_d
     targets = ["results/h256_wd0.csv", *exported, "results/quick/h16_wd0.csv"]
     snakemake(project, *targets, *TINY, "--cores", "1", "--resources", "gpu=1")
     assert (project / exported[0] / "model.safetensors").is_file()
-    assert not [path for path in (project / exported[0]).iterdir() if path.name[0] == "."]
     assert "# h256_wd0\n" in (project / exported[0] / "README.md").read_text()
     assert (project / exported[1]).read_bytes()[:4] == b"GGUF"
     assert "Nothing to be done" in snakemake(project, "-n", *targets, *TINY)
@@ -180,6 +189,11 @@ def test_a_run_of_the_main_study_is_built_and_exported_by_name_beside_one_that_d
     assert record["diverged"] is True
     rows = pd.read_csv(project / "results/quick/h16_wd0.csv", dtype=CSV_TYPES)
     assert rows["ValLoss"].isna().iloc[-1]
+    folders = [f"models/export/{run}/dense" for run in ("h256_wd0", "quick/h16_wd0")]
+    failed = call(project, SNAKEMAKE, *folders, *TINY, "--cores", "1", "--keep-going")
+    assert failed.returncode == 1 and "cannot be exported" in failed.stdout + failed.stderr
+    for folder in (exported[0], folders[0]):  # nothing of Snakemake's is published
+        assert not [path.name for path in (project / folder).iterdir() if path.name[0] == "."]
 
 
 @pytest.mark.slow

@@ -94,7 +94,7 @@ def figures(scope, names):
 
 def reported(path):
     """A figure, marked for Snakemake's report in the first of its formats."""
-    name, _, suffix = path.rpartition("/")[2].rpartition(".")
+    name, _, suffix = os.path.basename(path).rpartition(".")
     if suffix != config["figures"]["formats"][0]:
         return path
     return report(
@@ -178,6 +178,11 @@ def exported(wildcards, kind):
     return f"models/export/{wildcards.scope}{wildcards.run}/{name}"
 
 
+def exported_folders(workflow):
+    """Folders for transformers that this run makes or finds made."""
+    return [job.output[0] for job in workflow.dag.jobs if job.rule.name == "export_folder"]
+
+
 def packable_run():
     """The run that `compare_runtimes` compares: the headline's treatment of the study portable."""
     study = Study.of(config, "portable", config.get("corpus"))
@@ -186,6 +191,13 @@ def packable_run():
     return run_names.spell(
         {**values, "stage2_weight_decay": asked.treatment}, study.axis_defaults()
     )
+
+
+def small_model():
+    """That run to publish: a folder with its card, and a GGUF file."""
+    run = packable_run()
+    folder = f"models/export/{scope_of('portable', config.get('corpus'))}{run}"
+    return [f"{folder}/bitlinear", f"{folder}/{run}-tq2_0.gguf"]
 
 
 def chosen_ledger():

@@ -35,12 +35,14 @@ rule export_gguf:
         kind="|".join(GGUF),
     params:
         recipe=recipe,
+        card=config["export"],
         code=code_of("export"),
     message:
         "{wildcards.scope}{wildcards.run} as {wildcards.kind}"
     shell:
         "python -m workflow.scripts.export --format {wildcards.kind} --weights {input.weights}"
         " --recipe {params.recipe:q} --manifest {input.manifest}"
+        " --license={params.card[license]:q} --language {params.card[language]}"
         " --name {wildcards.scope}{wildcards.run}"
         " --output {output} --code {params.code} --log {log}"
 
@@ -71,4 +73,9 @@ if "portable" in config["studies"]:
     rule compare_runtimes:
         input:
             f"results/{scope_of('portable', config.get('corpus'))}runtimes-{packable_run()}.md",
+        localrule: True
+
+    rule release:
+        input:
+            small_model(),
         localrule: True

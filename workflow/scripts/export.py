@@ -35,8 +35,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--manifest", required=True, help="manifest it was trained on")
     parser.add_argument("--table", help="CSV of the run, for the model card")
     parser.add_argument("--name", help="what to call it; default: the weights' file name")
-    parser.add_argument("--license", default="", help="of the weights, for the card: mit, ...")
-    parser.add_argument("--language", default="en", help="of the text, for the card")
+    parser.add_argument("--license", default="", help="of the weights: mit, ...")
+    parser.add_argument("--language", default="en", help="of the text")
     parser.add_argument("--output", required=True, help="folder or GGUF file to write")
     args = parsed(parser, argv)
     code_of("export", args.code)
@@ -53,13 +53,13 @@ def main(argv: list[str] | None = None) -> None:
         raise ValueError(f"{args.weights} cannot be exported: its training diverged")
     tokenizer = tokenizer_of(args.manifest, args.weights, frozen.trained["data"])
     name = args.name or Path(args.weights).stem
+    terms = args.license, args.language
     if args.format in FOLDERS:
         seen = evaluated(args.table, frozen.trained) if args.table else None
-        terms = args.license, args.language
         card = model_card(name, args.format, frozen.recipe, frozen.trained, seen, *terms)
         write_folder(frozen, args.format, tokenizer, card, args.output)
     else:
-        write_gguf(frozen, args.format, tokenizer, name, args.output)
+        write_gguf(frozen, args.format, tokenizer, name, args.output, *terms)
     log.info("%s as %s: %s", args.weights, args.format, args.output)
 
 
