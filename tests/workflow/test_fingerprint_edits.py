@@ -74,7 +74,7 @@ EDITS = {  # name: file, old, new, scripts that are run again
         "loss_spike_above: float = 2",
         "loss_spike_above: float = 3",
         {"error_rates", "pilot_report", "pretraining_report", *["verdict", "figures", "report"]}
-        | {"claims", "results_template", "best_rates"},
+        | {"claims", "results_template", "best_rates", "reference"},
     ),
     "a rule of the anomalies": (
         "bitnet/monitoring/anomalies.py",
