@@ -145,11 +145,16 @@ def seconds_left(study: Study, found: Sequence[Row], logs: Mapping[str, Stretch]
 
 
 def training_left(
-    recipes: Mapping[str, Recipe], names: Iterable[str], logs: Mapping[str, Stretch], gpu: bool
+    recipes: Mapping[str, Recipe],
+    names: Iterable[str],
+    logs: Mapping[str, Stretch],
+    gpu: bool,
+    workers: int = 1,
 ) -> float:
     """Expected seconds until the stretches with these names are trained, as `seconds_left`.
 
-    recipes: of these and of all that have a log, by name.
+    recipes: of these and of all that have a log, by name. workers: how many are trained at once
+    while there are as many; between two of them fewer seem to be.
     """
     known = {name: log for name, log in logs.items() if log.progress and log.progress.rate}
     factors = [
@@ -158,17 +163,18 @@ def training_left(
     ]
     if not factors:
         return math.nan
-    total, at_once = 0.0, 0
+    total, at_once, unfinished = 0.0, 0, 0
     for name in names:
         recipe, log = recipes[name], logs.get(name)
         if log and log.state in OVER:
             continue
+        unfinished += 1
         at_once += bool(log and log.state == "training")
         if name in known:
             total += (known[name].progress.last - known[name].progress.step) * _seconds(recipe, log)
         else:
             total += stretch_seconds(recipe, gpu) * median(factors)
-    return total / max(1, at_once)
+    return total / max(1, at_once, min(workers, unfinished))
 
 
 def _seconds(recipe: Recipe, log: Stretch) -> float:

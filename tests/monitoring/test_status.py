@@ -24,6 +24,7 @@ from bitnet.monitoring.status import (
     rows,
     seconds_left,
     summary,
+    training_left,
 )
 from tests.helpers.project import project_config
 from workflow.scripts import watch
@@ -140,6 +141,17 @@ def test_the_time_left_is_that_of_all_trainings_by_how_many_train_at_once():
     assert found == pytest.approx(expected)
     tables = {run: read_table(TABLE) for run in QUICK.runs()}
     assert seconds_left(QUICK, rows(QUICK, {}, tables), logs) == 0
+
+
+def test_the_time_left_does_not_double_in_the_moment_between_two_trainings():
+    recipes = {name: QUICK.recipe("h64") for name in ("a", "b", "c")}
+    now = Stretch("training", Progress(500, 1000, 6.5, 7, 256.0, 0.0), 1.0)
+    over = Stretch("done", Progress(1000, 1000, 6.5, 7, 256.0, 0.0), 1.0)
+    two = training_left(recipes, recipes, {"a": now, "b": now}, False, 2)
+    between = training_left(recipes, recipes, {"a": now, "b": over}, False, 2)
+    assert between == pytest.approx(two - 250)  # 500 steps of a second, two at once
+    last = training_left(recipes, recipes, {"a": now, "b": over, "c": over}, False, 2)
+    assert last == pytest.approx(500)  # no other is left to be trained beside it
 
 
 @pytest.fixture

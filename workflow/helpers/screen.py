@@ -80,6 +80,7 @@ class Screen(logging.Handler):
         self.live = self.stream.isatty() and os.environ.get("TERM") != "dumb"
         self.running: dict[int, Step] = {}
         self.done = self.total = 0
+        self.workers = 1  # most trainings seen at once
         self.recipes: Mapping[str, Recipe] = {}
         self.over_by_log: dict[str, Stretch] = {}
         self.gpu, self.over, self.last = False, threading.Event(), ""
@@ -154,9 +155,10 @@ class Screen(logging.Handler):
 
         with self.lock:
             known, running = dict(self.over_by_log), list(self.running.values())
+        self.workers = max(self.workers, sum(step.trains for step in running))
         for path in (step.log for step in running if step.log in self.recipes):
             known |= {path: found} if (found := logs.stretch_of(path)) else {}
-        left = status.training_left(self.recipes, self.recipes, known, self.gpu)
+        left = status.training_left(self.recipes, self.recipes, known, self.gpu, self.workers)
         text = f"{self.done}/{self.total} steps"
         text += f", {spell_duration(left)} left" if left > 0 else ""
         steps = sorted(running, key=lambda step: (not step.trains, step.began))
