@@ -62,6 +62,9 @@ def test_a_step_that_fails_is_named_unless_it_was_interrupted(tmp_path):
     assert stream.getvalue() == "failed: Stage 2 of s/a\n"
     begun(stream := io.StringIO(), "absent", interrupted=lambda: True).handle(failed)
     assert stream.getvalue() == ""
+    heard = iter([False, False])  # a Ctrl-C that ends the step before this process hears of it
+    begun(stream := io.StringIO(), "absent", interrupted=lambda: next(heard, True)).handle(failed)
+    assert stream.getvalue() == ""
 
 
 def test_the_line_says_how_far_all_is_and_the_training_first(tmp_path, monkeypatch):

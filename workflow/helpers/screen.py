@@ -35,6 +35,7 @@ ANSWERED = (  # begin errors of which a line of our own speaks at the end
     "WorkflowError:\nAt least one job did not complete",
 )
 EVERY, EVERY_LINE = 1.0, 30.0  # seconds between two looks on a terminal, and in a file
+SETTLED = 0.5  # seconds after which a Ctrl-C that ended a step has reached this process too
 LONG = 10.0  # seconds from which on a step other than a training has a line when it is finished
 
 
@@ -115,6 +116,9 @@ class Screen(logging.Handler):
                 self._write(f"{step.name}: {self.outcome(step)}{spell_seconds(took)}\n")
         elif event == LogEvent.JOB_ERROR:
             step = self.running.pop(record.jobid, None)
+            until = time.monotonic() + SETTLED
+            while not self.interrupted() and time.monotonic() < until:
+                time.sleep(0.01)
             if not self.interrupted():
                 self._write(f"failed: {step.name if step else record.rule_name}\n")
 
