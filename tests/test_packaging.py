@@ -15,7 +15,7 @@ import bitnet
 from tests.helpers.project import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-PINNED = ("test", "export", "slurm", "tensorboard")  # extras that constraints.txt holds
+PINNED = ("test", "export", "lm-eval", "slurm", "tensorboard")  # extras that constraints.txt holds
 PINS = {
     canonicalize_name(name): version
     for name, version in re.findall(

@@ -1,4 +1,4 @@
-"""Export to the formats of other software, transformers and GGUF; comparison of runtimes.
+"""Export to transformers and GGUF; comparison of runtimes; EleutherAI's harness.
 
 Imports inference, model, data, config and common.
 """

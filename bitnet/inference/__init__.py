@@ -1,4 +1,4 @@
-"""Inference with a trained model: the engine with its cache, sampling, completions.
+"""Inference with a trained model: the engine with its cache, sampling, completions, text losses.
 
 Imports model and what is below it.
 """

@@ -104,7 +104,7 @@ EDITS = {  # name: file, old, new, scripts that are run again
         "bitnet/data/stories/check.py",
         "MOST_READINGS = 32",
         "MOST_READINGS = 33",
-        {"samples"},
+        {"samples", "lm_eval"},
     ),
     "a heading of a report": (
         "bitnet/experiments/stories.py",

@@ -1,4 +1,6 @@
 # Functions: inputs of rules that depend on config.yaml, and checks before anything runs.
+from importlib.util import find_spec
+
 from bitnet.export.formats import FOLDERS, GGUF, check_format, check_tokenizer, formats_of
 
 
@@ -65,6 +67,15 @@ def export_inputs(wildcards):
         refused(check_tokenizer, kind, next(filter(Path.is_file, places), None))
     table = f"results/{wildcards.scope}{wildcards.run}.csv"
     return {**trained_inputs(wildcards), "table": table, "record": str(records.record_of(table))}
+
+
+def lm_eval_inputs(wildcards):
+    """A run, its text and the folder that holds it best; without lm-eval the pipeline ends."""
+    if find_spec("lm_eval") is None:
+        sys.exit("error: lm-eval is not installed; it needs: pip install -e '.[export,lm-eval]'")
+    kinds = formats_of(model_of(wildcards))
+    folder = exported(wildcards, "bitlinear" if "bitlinear" in kinds else "dense")
+    return {**trained_inputs(wildcards), "text": study_text(wildcards), "folder": folder}
 
 
 def runtime_inputs(wildcards):

@@ -68,6 +68,27 @@ rule compare_runtimes_of_run:
         " --code {params.code} --log {log}"
 
 
+rule lm_eval:
+    input:
+        unpack(lm_eval_inputs),
+    output:
+        json="results/{scope}lm_eval-{run}.json",
+        tasks=directory("models/export/{scope}{run}/lm_eval"),
+    log:
+        "logs/{scope}{run}.lm_eval.log",
+    params:
+        recipe=recipe,
+        source=study_source,
+        code=code_by_source("lm_eval"),
+    message:
+        "{wildcards.scope}{wildcards.run} in EleutherAI's harness"
+    shell:
+        "python -m workflow.scripts.lm_eval --folder {input.folder} --weights {input.weights}"
+        " --recipe {params.recipe:q} --manifest {input.manifest} --text {input.text}"
+        " --source {params.source:q} --tasks {output.tasks} --output {output.json}"
+        " --code {params.code} --log {log}"
+
+
 if "portable" in config["studies"]:
 
     rule compare_runtimes:

@@ -17,11 +17,11 @@ from typing import Any
 
 import pandas as pd
 
-from bitnet.common.files import read_json, sha256
 from bitnet.evaluation.metrics import CSV_TYPES
 from bitnet.evaluation.record import RunRecord
 from bitnet.export.formats import FOLDERS, FORMATS
 from workflow.helpers.cli import code_of, flags, log, parsed, run
+from workflow.helpers.manifests import tokenizer_of
 from workflow.helpers.weights import TYPED, check_weights
 from workflow.provenance.records import read_record
 
@@ -61,16 +61,6 @@ def main(argv: list[str] | None = None) -> None:
     else:
         write_gguf(frozen, args.format, tokenizer, name, args.output, *terms)
     log.info("%s as %s: %s", args.weights, args.format, args.output)
-
-
-def tokenizer_of(manifest: str, weights: str, data: str) -> Path:
-    """Path of the tokenizer in a manifest's folder; ValueError unless both fit the weights."""
-    known, path = read_json(manifest), Path(manifest).with_name("tokenizer.model")
-    if known["sha256"] != data:
-        raise ValueError(f"{weights} was trained on other data than {manifest}")
-    if sha256(path) != known["tokenizer_sha256"]:
-        raise ValueError(f"{path} is not the tokenizer of {manifest}; delete both, run again")
-    return path
 
 
 def evaluated(table: str, trained: dict) -> tuple[dict[str, Any], RunRecord]:
