@@ -6,7 +6,7 @@ import mmap
 import pytest
 import torch
 
-from benchmarks import head, measure
+from benchmarks import generation, head, measure
 from benchmarks.correctness import gradient_error, layer_error
 from benchmarks.layers import Kind, Textbook, kinds, replace
 from bitnet.config.recipe import ModelConfig
@@ -81,3 +81,19 @@ def test_the_page_has_the_table_of_the_heads_loss_as_measured():
     rows = json.loads((ROOT / "docs/head.json").read_text(encoding="utf-8"))["rows"]
     assert head.markdown(rows) in (ROOT / "docs/speed.md").read_text(encoding="utf-8")
     assert {row["way"] for row in rows} >= {head.BASE, "F.linear_cross_entropy", "ours"}
+
+
+def test_every_way_to_write_here_gives_the_same_text():
+    model = generation.drawn(32, 2, 61, "ternary")
+    ways = generation.ways_here(model)
+    assert ways[generation.HERE]() == ways[generation.ENGINE]()
+    assert len(ways[generation.HERE]()) == generation.CONTEXT - 1
+    found, texts = generation.turns(ways, rounds=2)
+    assert set(found) == set(ways) and all(len(each) == 2 for each in found.values())
+    assert texts[generation.HERE] == texts[generation.ENGINE]
+
+
+def test_the_page_has_the_table_of_generation_as_measured():
+    rows = json.loads((ROOT / "docs/generation.json").read_text(encoding="utf-8"))["rows"]
+    assert generation.markdown(rows) in (ROOT / "docs/speed.md").read_text(encoding="utf-8")
+    assert {row["runtime"] for row in rows} >= {generation.HERE, generation.ENGINE}

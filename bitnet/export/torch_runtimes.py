@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from bitnet.export.runtimes import Runtime
-from bitnet.inference.engine import Inference
 from bitnet.inference.sampling import Sampling, complete
+from bitnet.inference.stepwise import Stepwise
 from bitnet.model.checkpoint import open_trained
 
 
@@ -17,7 +17,7 @@ class Ours(Runtime):
     def __init__(self, path: str | Path):
         torch.set_num_threads(1)
         self.model, _ = open_trained(path)
-        self.frozen = Inference(self.model)
+        self.frozen = Stepwise(self.model)
 
     @torch.inference_mode()
     def logits(self, ids: list[int]) -> np.ndarray:
@@ -25,7 +25,7 @@ class Ours(Runtime):
         return self.model(torch.tensor([ids]))[0].numpy()
 
     def write(self, ids: list[int], count: int) -> list[int]:
-        """`count` token ids generated greedily after `ids`, with `Inference` and its cache."""
+        """`count` token ids generated greedily after `ids`, with `Stepwise` and its cache."""
         return complete(self.frozen, torch.tensor([ids]), Sampling(), count, [])[0]
 
 

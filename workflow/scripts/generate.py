@@ -22,8 +22,8 @@ from bitnet.common.errors import refuse
 from bitnet.common.files import read_json, sha256
 from bitnet.common.visible import visible
 from bitnet.data.tokenizer import Tokenizer, open_tokenizer
-from bitnet.inference.engine import Inference
 from bitnet.inference.sampling import Sampling, generate
+from bitnet.inference.stepwise import Stepwise
 from bitnet.model.checkpoint import load_trained
 from bitnet.training.device import claim
 from workflow.helpers.cli import flags, parsed, run
@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> None:
     prompt = readable(args.prompt)
     ids = encode(tokenizer, prompt)
     with claim(args.device, args.threads) as device:
-        model = Inference(trained.to(device))
+        model = Stepwise(trained.to(device))
         began, count = time.perf_counter(), 0
         tokens = generate(model, torch.tensor([ids], device=device), sampling)
 
