@@ -173,6 +173,12 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+def test_the_script_reads_what_changes_the_config(folder, capsys):
+    Path("more.yaml").write_text("studies: {quick: {seeds: 1}}")
+    watch.main(["quick", "--configfile", "more.yaml"])
+    assert "8 runs: " in capsys.readouterr().out  # of 24
+
+
 def shown(capsys) -> dict[str, list[str]]:
     """Lines of the table by run."""
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]

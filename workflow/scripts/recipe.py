@@ -18,8 +18,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("study", help="a study of config.yaml or of studies/")
     parser.add_argument("run", help="name of a run, or of a trunk")
     parser.add_argument("--config", default=ROOT / "config.yaml", help="file beside studies/")
+    also = "YAML file that changes it, as given to snakemake; again for more"
+    parser.add_argument("--configfile", action="append", type=Path, default=[], help=also)
     args = parser.parse_args(argv)
-    config = read_project(ROOT, Path(args.config))
+    config = read_project(ROOT, Path(args.config), args.configfile)
     print(Study.of(config, args.study).recipe(args.run).to_json())
 
 

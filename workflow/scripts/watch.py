@@ -39,10 +39,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("studies", nargs="*", metavar="STUDY", help="study, or study@corpus")
     parser.add_argument("--every", type=float, help="seconds between two looks; once without it")
     parser.add_argument("--config", default=ROOT / "config.yaml", help="file beside studies/")
+    also = "YAML file that changes it, as given to snakemake; again for more"
+    parser.add_argument("--configfile", action="append", type=Path, default=[], help=also)
     args = parser.parse_args(argv)
     if args.every is not None and not args.every > 0:
         raise refuse("--every", args.every, "seconds, above 0")
-    config = read_project(ROOT, Path(args.config))
+    config = read_project(ROOT, Path(args.config), args.configfile)
     scopes = args.studies or with_logs(config)
     if not scopes:
         raise ValueError("no study has logs yet; name one to see what it would train")
