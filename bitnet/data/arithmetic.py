@@ -3,7 +3,8 @@
 A corpus may pad its numbers with zeros to equal lengths and write answers from their last digit
 (`12-07=500`): that is easier to learn, because each digit depends on the
 two operands' digits in one place and on a carry from the digit before it (Lee et al. 2023,
-"Teaching Arithmetic to Small Transformers", section 3). `Form` writes and reads both ways.
+"Teaching Arithmetic to Small Transformers", section 3). `Form` writes and reads both ways. A share of
+the training problems may be drawn from those of one digit.
 
 Operands are whole numbers from 0, division is integer division (`20÷6=3`, never by 0), results may
 be negative. A pair of operands is held out as a whole: in either order, with every operator. So a
@@ -146,17 +147,22 @@ def problems(source: Mapping, split: str) -> Iterator[str]:
     """Endless stream of solved problems of a split in the corpus's form ("12-7=5").
 
     It is empty if an operator has none.
-    The operator is drawn uniformly, then one of its problems uniformly, by the corpus's seed.
+    The operator is drawn uniformly, then one of its problems uniformly, by the corpus's seed; of the
+    training problems `one_digit_share` are drawn from those with operands of one digit.
     """
     found = list(split_problems(source, split).values())
     if not all(found):
         return
     form = Form.of(source)
+    share = source.get("one_digit_share", 0.0) if split == "train" else 0.0
+    short = [[p for p in each if max(p.a, p.b) < 10] or each for each in found]
     rng = np.random.default_rng([source.get("seed", 0), split == "validation"])
     while True:
         kinds, places = rng.integers(len(found), size=AT_ONCE), rng.random(AT_ONCE)
-        for kind, place in zip(kinds.tolist(), places.tolist(), strict=True):
-            problem = found[kind][int(place * len(found[kind]))]
+        lots = rng.random(AT_ONCE) if share else np.ones(AT_ONCE)
+        for kind, place, lot in zip(kinds, places, lots, strict=True):
+            drawn = (short if lot < share else found)[kind]
+            problem = drawn[int(place * len(drawn))]
             yield form.question(problem) + form.answer(problem)
 
 

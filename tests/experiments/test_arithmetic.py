@@ -67,6 +67,19 @@ def test_no_pair_of_operands_is_in_both_splits_in_either_order(source):
     assert validation <= listed and not train & listed
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_so_many_training_problems_more_have_one_digit_and_held_out_ones_are_as_they_were(share):
+    plain = [*islice(problems(FULL, "validation"), 200)]
+    source = {**FULL, "one_digit_share": share}
+    assert [*islice(problems(source, "validation"), 200)] == plain
+    read = [parsed(text) for text in islice(problems(source, "train"), 5000)]
+    found = np.mean([max(a, b) < 10 for a, _, b, _ in read])
+    expected = share + (1 - share) * 100 / 101**2
+    assert found == pytest.approx(expected, abs=0.03)
+    held = {p for each in split_problems(source, "validation").values() for p in each}
+    assert not held & {Problem(a, op, b) for a, op, b, _ in read}
+
+
 def test_the_splits_together_are_all_problems():
     both = [split_problems(FULL, split) for split in ("train", "validation")]
     assert sum(len(found["+"]) for found in both) == 101 * 101
