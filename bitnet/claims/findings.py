@@ -109,6 +109,29 @@ def printed(rows: pd.DataFrame, thresholds: Thresholds) -> str:
     return beside(select(rows, {"Optimizer": "adam", "Stage2WD": 0.0}), thresholds)
 
 
+def by_optimizer(rows: pd.DataFrame) -> str:
+    """Counts and losses of finished runs at the switch and the end, by optimizer, as Markdown.
+
+    rows: tables of runs by one protocol, as many as there are; means over their seeds.
+    """
+    lines = []
+    base = rows[rows["Variant"] == "base"]
+    for (optimizer, weights), runs in base.groupby(["Optimizer", "Weights"], sort=False):
+        last = runs.groupby("Stage2WD")["Step"].transform("max")
+        parts = [runs[runs["Step"] == runs["SwitchStep"]].drop_duplicates("Seed")]  # one trunk
+        parts += [runs[(runs["Step"] == last) & (runs["Stage2WD"] == wd)] for wd in (0.05, 0.0)]
+        cells = [
+            number(part[column].mean(), style)
+            for part in parts
+            for column, style in (("UniquePredictions", ".1f"), ("ValLoss", ".2f"))
+        ]
+        lines.append([optimizer, TWIN[weights], str(runs["Seed"].nunique()), *cells])
+    header = ["optimizer", "weights", "seeds"]
+    for when in ("at the switch", "end, WD 0.05", "end, WD 0"):
+        header += [when, "loss"]
+    return table(header, sorted(lines))
+
+
 def claims(decided: pd.DataFrame) -> str:
     """Table of claims, their outcome and the studies behind it, as Markdown.
 

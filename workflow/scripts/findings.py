@@ -54,6 +54,7 @@ def _findings(root: Path) -> dict[str, str]:
         verdicts[name] = read_verdict(root / folder / "verdict.csv")
         links[name] = os.path.relpath(f"{folder}/verdict.md", os.path.dirname(FINDINGS))
     dose, question = _study(config, "dose"), _study(config, "dose").question()
+    original = _rows(root, config, _study(config, "legacy_sample"))
     decided = pd.read_csv(root / f"results/claims/{LEDGER}.csv", keep_default_na=False)
     return {
         "results": findings.results(verdicts, links, thresholds.few_seeds),
@@ -63,9 +64,8 @@ def _findings(root: Path) -> dict[str, str]:
             for name in ("reach", "decay_2x2")
         },
         "claims": findings.claims(decided),
-        "printed": findings.printed(
-            _rows(root, config, _study(config, "legacy_sample")), thresholds
-        ),
+        "printed": findings.printed(original, thresholds),
+        "original": findings.by_optimizer(original),
     }
 
 
