@@ -3,8 +3,8 @@
 A corpus may pad its numbers with zeros to equal lengths and write answers from their last digit
 (`12-07=500`): that is easier to learn, because each digit depends on the
 two operands' digits in one place and on a carry from the digit before it (Lee et al. 2023,
-"Teaching Arithmetic to Small Transformers", section 3). `Form` writes and reads both ways. A share of
-the training problems may be drawn from those of one digit.
+"Teaching Arithmetic to Small Transformers", section 3). `Form` writes and reads both ways. A share
+of the training problems may be drawn from those of one digit.
 
 Operands are whole numbers from 0, division is integer division (`20÷6=3`, never by 0), results may
 be negative. A pair of operands is held out as a whole: in either order, with every operator. So a
@@ -146,9 +146,9 @@ def split_problems(source: Mapping, split: str) -> dict[str, list[Problem]]:
 def problems(source: Mapping, split: str) -> Iterator[str]:
     """Endless stream of solved problems of a split in the corpus's form ("12-7=5").
 
-    It is empty if an operator has none.
-    The operator is drawn uniformly, then one of its problems uniformly, by the corpus's seed; of the
-    training problems `one_digit_share` are drawn from those with operands of one digit.
+    It is empty if an operator has none. The operator is drawn uniformly, then one of its problems
+    uniformly, by the corpus's seed; of the training problems `one_digit_share` are drawn from those
+    with operands of one digit.
     """
     found = list(split_problems(source, split).values())
     if not all(found):
