@@ -63,6 +63,7 @@ def test_defaults_of_corpora_are_those_of_the_code():
         "largest_operand": arithmetic.LARGEST_OPERAND,
         "pad": False,
         "reverse": False,
+        "one_digit_share": 0,
         "column": local_texts.DEFAULTS["column"],
         "separator": local_texts.DEFAULTS["separator"],
         "subset": hub.HUB["fineweb_edu"].name,
