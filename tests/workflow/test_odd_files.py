@@ -64,6 +64,15 @@ def test_what_stands_in_the_place_of_a_file_is_named_in_one_line(project, kind):
     assert done.stderr.rstrip().splitlines()[-1] == line
 
 
+@pytest.mark.slow
+def test_what_snakemake_remembers_may_be_no_text(project):
+    memory = [path for path in project.glob(".snakemake/metadata/**/*") if path.is_file()]
+    for path in memory:
+        path.write_bytes(b"\xff\xfe{")
+    output = snakemake(project, TARGET, *TINY, "--cores", "1")
+    assert memory and "Nothing to be done" in output and "train_" not in output
+
+
 def test_folders_and_links_that_belong_there_are_left_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("models/export/quick/h64/dense", "models/h64.tensorboard", "disk/mine"):

@@ -2,10 +2,11 @@
 from snakemake.io import IOFile
 
 from workflow.lock import hold
-from workflow.provenance.recognise import bring_in_order, stale_outputs
+from workflow.provenance.recognise import bring_in_order, forget_unreadable, stale_outputs
 
 if workflow.is_main_process:
     _alive = hold(Path(".snakemake"))  # until this process ends
+    forget_unreadable(Path(".snakemake/metadata"))
 
 
 def lineage_of(wildcards):

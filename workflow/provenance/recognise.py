@@ -15,6 +15,19 @@ from workflow.provenance.records import differences
 _said: set[str] = set()
 
 
+def forget_unreadable(memory: Path) -> None:
+    """Delete what Snakemake remembers of a file where that is not text, at which it would stop.
+
+    memory: its folder .snakemake/metadata. Results without are known by their records.
+    """
+    for path in memory.rglob("*"):
+        if path.is_file():
+            try:
+                path.read_text(encoding="utf-8")
+            except UnicodeDecodeError:
+                path.unlink()
+
+
 def stale_outputs(
     record: Path,
     expected: Mapping[str, Mapping],
