@@ -17,7 +17,8 @@ def by_seed(scores: pd.DataFrame) -> str:
     scores: the table of `arithmetic.scores`.
     """
     own = scores[scores["Operator"] != ALL]
-    pairs = [(kind, op) for kind in KINDS for op in own["Operator"].unique()]
+    trained = [kind for kind in KINDS if kind in set(own["Weights"])]
+    pairs = [(kind, op) for kind in trained for op in own["Operator"].unique()]
     cells = own.set_index(["Seed", "Weights", "Operator"])
     lines = []
     for seed in sorted(own["Seed"].unique()):

@@ -5,7 +5,7 @@
 They stand between marks of the pages. Those of the findings are made of results/<study>/ for the
 studies of the ledger `evidence` (config.yaml, claims), and of that ledger, which `snakemake
 results/claims/evidence.md` makes; those of the sanity checks of results/arithmetic_seeds/,
-results/tinystories_quick/ and results/faults/. A test fails where a page is not what its files say.
+results/arithmetic_cpu/, results/tinystories_quick/ and results/faults/. A test fails where a page is not what its files say.
 """
 
 import os
@@ -92,6 +92,11 @@ SANITY_TABLES: dict[str, tuple[str, Callable[[Path], str], str]] = {
         "faults/arithmetic_quick.json",
         _broken,
         FAULTS.format("arithmetic_quick"),
+    ),
+    "full size": (
+        "arithmetic_cpu/arithmetic.csv",
+        lambda file: tables.by_seed(pd.read_csv(file)),
+        "snakemake arithmetic_cpu",
     ),
     "stories": (
         "tinystories_quick/stories.csv",
