@@ -6,7 +6,6 @@ import pandas as pd
 
 from bitnet.common.markdown import number, table
 from bitnet.experiments.arithmetic import ALL
-from bitnet.experiments.rules import END
 
 KINDS = {"ternary": "ternary", "full_precision": "twin"}
 
@@ -27,23 +26,6 @@ def by_seed(scores: pd.DataFrame) -> str:
             seen = cells.loc[(seed, kind, op)]
             lines[-1].append(f"{seen['Right']:.0f}/{seen['Problems']:.0f}")
     return table(["seed", *(f"{KINDS[kind]}, {op}" for kind, op in pairs)], lines)
-
-
-def stories(scores: pd.DataFrame) -> str:
-    """Losses and grammar of each run of a stories experiment at its end, as Markdown.
-
-    scores: the table of `stories.scores`, on the built-in corpus.
-    """
-    lines = [
-        [
-            KINDS[row["Weights"]],
-            *(number(row[key], ".3f") for key in ("LastBitsPerByte", "BestPossibleBitsPerByte")),
-            *(number(row[key], ".0%") for key in ("KnownWords", "Grammatical", "Agreeing")),
-        ]
-        for row in scores[scores["Part"] == END].to_dict("records")
-    ]
-    header = ["weights", "bits a byte", "best possible", "known words", "grammatical", "agreeing"]
-    return table(header, lines)
 
 
 def faults(found: Mapping[str, Mapping]) -> str:

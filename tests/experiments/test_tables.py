@@ -1,11 +1,8 @@
 """Tables of docs/sanity.md: the numbers of the files that they are made of, at their places."""
 
-import math
-
 import pandas as pd
 
 from bitnet.experiments import tables
-from bitnet.experiments.rules import END
 
 
 def lines(text: str) -> list[list[str]]:
@@ -31,19 +28,8 @@ def test_each_seed_has_its_right_answers_by_weights_and_operator():
     assert header == ["seed", "ternary, +", "ternary, -", "twin, +", "twin, -"]
     assert first == ["0", "35/40", "36/40", "37/40", "38/40"]
     assert second == ["1", "31/40", "32/40", "33/40", "34/40"]
-
-
-def test_stories_are_those_at_the_end():
-    row = {"LastBitsPerByte": 0.5, "BestPossibleBitsPerByte": 0.25, "KnownWords": 0.999}
-    row |= {"Grammatical": 0.5, "Agreeing": 0.25}
-    rows = [
-        {"Weights": "ternary", "Part": "untrained", **row, "Grammatical": 0},
-        {"Weights": "ternary", "Part": END, **row},
-        {"Weights": "full_precision", "Part": END, **row, "LastBitsPerByte": math.nan},
-    ]
-    _, _, *found = lines(tables.stories(pd.DataFrame(rows)))
-    assert found[0] == ["ternary", "0.500", "0.250", "100%", "50%", "25%"]
-    assert found[1][:2] == ["twin", "-"] and len(found) == 2
+    alone = [row for row in rows if row["Weights"] == "ternary"]  # no twin was trained
+    assert lines(tables.by_seed(pd.DataFrame(alone)))[2] == ["0", "35/40", "36/40"]
 
 
 def test_a_fault_has_its_outcome_with_exact_answers_or_with_a_reason():

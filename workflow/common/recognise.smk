@@ -9,15 +9,10 @@ if workflow.is_main_process:
     forget_unreadable(Path(".snakemake/metadata"))
 
 
-def lineage_of(wildcards):
-    """Lineage of a run's table: inputs and code by step."""
-    study = study_of(wildcards)
+def data_lineage(study, record):
+    """Lineage of a study's data, by step. record: of the result that is made from it."""
     settings, source = study.settings, config["corpora"][study.corpus]
-    record, kind = (
-        f"results/{wildcards.scope}{wildcards.run}{records.SUFFIX}",
-        settings["tokenizer"],
-    )
-    copied = {}
+    copied, kind = {}, settings["tokenizer"]
     if kind not in COPIED_OR_TRAINED:
         copied["sha256"] = copied_model(kind, study.corpus, study.tokenizer, record)[1]
     return {
@@ -35,6 +30,14 @@ def lineage_of(wildcards):
         "shards": {"code": code("shards")},
         "manifest": {"sequence_length": study.sequence_length, "code": code("manifest")},
         "references": {"code": code("references", source["source"])},
+    }
+
+
+def lineage_of(wildcards):
+    """Lineage of a run's table: inputs and code by step."""
+    record = f"results/{wildcards.scope}{wildcards.run}{records.SUFFIX}"
+    return {
+        **data_lineage(study_of(wildcards), record),
         "train": {"recipe": json.loads(recipe(wildcards)), "code": code("train")},
         "evaluate": {"code": code("evaluate"), "variant": variant(wildcards)},
     }
@@ -86,6 +89,39 @@ def run_inputs(wildcards):
     }
     stays = recognise(records.record_of(table), lineage_of(wildcards), outputs)
     return {} if stays and not Path(inputs["observations"]).exists() else inputs
+
+
+MEASURED = {"arithmetic": "answers", "stories": "samples"}  # by what an experiment's runs are
+
+
+def experiment_lineage(kind):
+    """Function of wildcards: lineage of what an experiment's report is made from, by step."""
+
+    def of(wildcards):
+        study, script = study_of(wildcards), MEASURED[kind]
+        source = config["corpora"][study.corpus]["source"]
+        recipes = {run: json.loads(study.recipe(run).to_json()) for run in study.runs()}
+        return {
+            **data_lineage(study, f"results/{wildcards.scope}{kind}{records.SUFFIX}"),
+            "train": {"recipes": recipes, "code": code("train")},
+            script: {"code": code(script, source if script == "samples" else None)},
+        }
+
+    return of
+
+
+def experiment_inputs(kind):
+    """Function of wildcards: what all runs came to; nothing if a committed report may stay."""
+
+    def of(wildcards):
+        measured = of_runs(f"{MEASURED[kind]}.json")(wildcards)
+        made = {"title": study_title(wildcards), "code": code(f"{kind}_report")}
+        expected = experiment_lineage(kind)(wildcards) | {kind: made}
+        outputs = dict.fromkeys(expected, experiment_results(wildcards.scope, kind))
+        stays = recognise(f"results/{wildcards.scope}{kind}{records.SUFFIX}", expected, outputs)
+        return [] if stays and not any(map(os.path.exists, measured)) else measured
+
+    return of
 
 
 def recognise_verdict(wildcards):

@@ -1,6 +1,7 @@
 """Common parts of the experiments' report scripts: flags, reading runs, figures, records."""
 
 import argparse
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ def report_flags(doc: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--markdown", required=True, help="Markdown file to write")
     parser.add_argument("--csv", required=True, help="CSV file to write")
     parser.add_argument("--figures", nargs="+", required=True, help="image files to write")
+    parser.add_argument("--lineage", default="{}", help="settings and code of earlier steps, JSON")
     return parser
 
 
@@ -64,7 +66,7 @@ def seal(
     write_record(
         record_of(args.markdown),
         outputs,
-        {part: {"title": args.title, "code": code}},
+        {**json.loads(args.lineage), part: {"title": args.title, "code": code}},
         outcome=outcome,
         title=args.title,
         runs=made,

@@ -31,7 +31,7 @@ rule answers:
 
 rule arithmetic_report:
     input:
-        of_runs("answers.json"),
+        experiment_inputs("arithmetic"),
     output:
         markdown="results/{scope}arithmetic.md",
         csv="results/{scope}arithmetic.csv",
@@ -43,13 +43,14 @@ rule arithmetic_report:
         scope=experiment_scopes("arithmetic"),
     params:
         title=study_title,
+        lineage=lambda wildcards: canonical(experiment_lineage("arithmetic")(wildcards)),
         code=code_of("arithmetic_report"),
     message:
         "Arithmetic of {params.title}"
     shell:
         "python -m workflow.scripts.arithmetic_report --inputs {input} --title {params.title:q}"
         " --markdown {output.markdown} --csv {output.csv} --figures {output.figures}"
-        " --code {params.code} --log {log}"
+        " --lineage {params.lineage:q} --code {params.code} --log {log}"
 
 
 rule samples:
@@ -84,7 +85,7 @@ rule samples:
 
 rule stories_report:
     input:
-        of_runs("samples.json"),
+        experiment_inputs("stories"),
     output:
         markdown="results/{scope}stories.md",
         csv="results/{scope}stories.csv",
@@ -96,13 +97,14 @@ rule stories_report:
         scope=experiment_scopes("stories"),
     params:
         title=study_title,
+        lineage=lambda wildcards: canonical(experiment_lineage("stories")(wildcards)),
         code=code_of("stories_report"),
     message:
         "Stories of {params.title}"
     shell:
         "python -m workflow.scripts.stories_report --inputs {input} --title {params.title:q}"
         " --markdown {output.markdown} --csv {output.csv} --figures {output.figures}"
-        " --code {params.code} --log {log}"
+        " --lineage {params.lineage:q} --code {params.code} --log {log}"
 
 
 rule sanity:

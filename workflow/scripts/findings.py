@@ -5,7 +5,7 @@
 They stand between marks of the pages. Those of the findings are made of results/<study>/ for the
 studies of the ledger `evidence` (config.yaml, claims), and of that ledger, which `snakemake
 results/claims/evidence.md` makes; those of the sanity checks of results/arithmetic_seeds/,
-results/arithmetic_cpu/, results/tinystories_quick/ and results/faults/. A test fails where a page is not what its files say.
+results/arithmetic_cpu/ and results/faults/. A test fails where a page is not what its files say.
 """
 
 import os
@@ -97,11 +97,6 @@ SANITY_TABLES: dict[str, tuple[str, Callable[[Path], str], str]] = {
         "arithmetic_cpu/arithmetic.csv",
         lambda file: tables.by_seed(pd.read_csv(file)),
         "snakemake arithmetic_cpu",
-    ),
-    "stories": (
-        "tinystories_quick/stories.csv",
-        lambda file: tables.stories(pd.read_csv(file)),
-        "snakemake tinystories_quick",
     ),
     "stories of broken layers": (
         "faults/tinystories_quick.json",
