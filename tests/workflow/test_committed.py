@@ -11,6 +11,7 @@ import pytest
 
 from bitnet.common.files import read_json
 from bitnet.config.study import Study
+from tests.helpers.edits import edited, swap
 from tests.helpers.project import ROOT, call, copy_project, jobs, project_config, snakemake
 from workflow.provenance.fingerprint import script_fingerprint
 
@@ -57,3 +58,13 @@ def test_there_are_some():
 def test_they_are_up_to_date(clone):
     output = snakemake(clone, "-n", *committed())
     assert "Nothing to be done" in output, jobs(output)
+
+
+def test_a_committed_report_of_an_experiment_stays_until_what_it_is_made_from_is_another(clone):
+    assert "Nothing to be done" in snakemake(clone, "-n", "arithmetic_seeds", "arithmetic_cpu")
+    with edited(clone, "config.yaml", swap("largest_operand: 50", "largest_operand: 40")):
+        found = jobs(snakemake(clone, "-n", "arithmetic_seeds", "arithmetic_cpu"))
+    assert (found["arithmetic_report"], found["train_trunk"]) == (1, 10)
+    record = clone / "results/arithmetic_cpu/arithmetic.provenance.json"
+    record.unlink()
+    assert jobs(snakemake(clone, "-n", "arithmetic_cpu"))["train_trunk"] == 1
