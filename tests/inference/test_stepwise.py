@@ -80,3 +80,11 @@ def test_weights_that_are_not_finite_are_refused_without_a_warning(weights):
         warnings.simplefilter("error")
         with pytest.raises(ValueError, match="logits are not finite"):
             complete(Stepwise(model), ids(1, 1), Sampling(), 4, [])
+
+
+def test_on_another_device_it_is_the_engine():
+    model = Stepwise(trained(dtype=torch.float32).to("meta"))
+    cache = model.cache(1)
+    assert not isinstance(cache, ArrayCache)
+    found = model.next_logits(torch.ones(1, 1, dtype=torch.long, device="meta"), cache)
+    assert found.shape == (1, 61) and cache.length == 1
