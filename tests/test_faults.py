@@ -8,7 +8,7 @@ from bitnet.model.bitlinear import BitLinear
 from tests.helpers.project import copy_project, snakemake
 from tests.model import test_quantization
 
-FAIL_AT_MOST = 0.3
+FAIL_AT_MOST = 0.3  # of all held-out problems; a scale ten times too large gets 42 % of + alone
 NOTICED = [name for name in faults.FAULTS if name not in ("none", "truncated instead of rounded")]
 
 

@@ -71,6 +71,7 @@ def test_what_snakemake_remembers_may_be_no_text(project):
         path.write_bytes(b"\xff\xfe{")
     output = snakemake(project, TARGET, *TINY, "--cores", "1")
     assert memory and "Nothing to be done" in output and "train_" not in output
+    assert output.count(" was damaged: Snakemake forgets how one file was made") == len(memory)
 
 
 def test_folders_and_links_that_belong_there_are_left_alone(tmp_path, monkeypatch):

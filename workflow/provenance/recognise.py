@@ -26,6 +26,7 @@ def forget_unreadable(memory: Path) -> None:
                 path.read_text(encoding="utf-8")
             except UnicodeDecodeError:
                 path.unlink()
+                say(f"{path} was damaged: Snakemake forgets how one file was made")
 
 
 def stale_outputs(
