@@ -93,6 +93,7 @@ RECIPES = {
     "reach": (84, "13ea46185ac0"),
     "scaling": (96, "bddf15b0ee45"),
     "scaling_quick": (36, "d3c3aa436f03"),
+    "scaling_quick_sample": (36, "d3c3aa436f03"),
     "tinystories": (2, "6d2b225b6873"),
     "tinystories_quick": (2, "8cc30e796379"),
     "warmup": (24, "9b0a31c6466e"),
