@@ -9,7 +9,7 @@ from bitnet.claims.printed import beside
 from bitnet.common.markdown import interval, number, table
 from bitnet.config.question import Question, value_name
 from bitnet.config.thresholds import Thresholds
-from bitnet.verdict.details import primary, style_of
+from bitnet.verdict.details import labels, primary, style_of
 from bitnet.verdict.doses import doses as compared
 
 ARMS = ("Control", "Treatment")
@@ -20,43 +20,60 @@ AT_THE_SWITCH = {  # column of a run's table: (heading, format)
     "Gain": ("gain", ".2f"),
     "HiddenCosine": ("cosine", ".2f"),
 }
+POINT = ["PeakLR", "Stage1WD", "Variant"]  # what the protocol changes, beside the optimizer
 
 
-def results(verdicts: Mapping[str, pd.DataFrame], links: Mapping[str, str], few: int) -> str:
-    """Table of the cells of each study's own protocol, as Markdown.
+def results(verdicts: Mapping[str, pd.DataFrame], links: Mapping[str, str]) -> str:
+    """Table of the cells of each study's own protocol, each beside its twin, as Markdown.
 
-    verdicts: the table of `judge` by study. links: by study, the target of its link. few: seeds
-    below which their number is named.
+    verdicts: the table of `judge` by study. links: by study, the target of its link.
     """
     lines = []
     for name, cells in verdicts.items():
         shown = f"[`{name}`]({links[name]})"
-        for row in own_protocol(cells).to_dict("records"):
-            cell = f"{row['HiddenSize']} {row['Optimizer']} {TWIN[row['Weights']]}"
-            lines.append([shown, cell, *_fields(row, few)])
+        for (optimizer, size), pair in own_protocol(cells).groupby(["Optimizer", "HiddenSize"]):
+            lines.append([shown, f"{size} {optimizer}", *_pair(pair)])
             shown = ""
-    header = ["study", "cell", "at the switch", "WD 0.05", "WD 0", "ratio [95 %]", "outcome"]
-    return table(header, lines)
+    return table(["study", "cell", *PAIR], lines)
+
+
+def changes(cells: pd.DataFrame) -> str:
+    """Table of a study's cells that differ from its own protocol, each beside its twin."""
+    varied = [key for key in ("HiddenSize", "Optimizer") if cells[key].nunique() > 1]
+    named = cells.assign(Label=labels(cells, varied))
+    others = named.drop(own_protocol(cells).index)
+    lines = [[label.strip(), *_pair(pair)] for label, pair in others.groupby("Label")]
+    return table(["cell", *PAIR], lines)
+
+
+PAIR = ["ternary: at the switch", "WD 0.05 → 0", "ratio [95 %]", "outcome"]
+PAIR += ["twin: at the switch", "WD 0.05 → 0", "outcome"]
 
 
 def own_protocol(cells: pd.DataFrame) -> pd.DataFrame:
-    """Cells with the rate, Stage-1 WD and variant of the headline, each before its twin."""
+    """Cells with the rate, Stage-1 WD and variant of the headline."""
     own = cells[cells["Headline"]] if cells["Headline"].any() else cells
-    columns = ["PeakLR", "Stage1WD", "Variant"]
-    cells = select(cells, own.iloc[0][columns].to_dict())
-    order = ["Optimizer", "HiddenSize", "Weights"]
-    return cells.sort_values(order, ascending=[True, True, False])
+    return select(cells, own.iloc[0][POINT].to_dict())
 
 
-def _fields(row: Mapping, few: int) -> list[str]:
-    counts = [number(row[f"{arm}Unique"], ",.1f") for arm in ARMS]
-    crashed = [f" ({row[f'{a}States']})" * ("diverged" in row[f"{a}States"]) for a in ARMS]
-    ends = [count + lost for count, lost in zip(counts, crashed, strict=True)]
+def _pair(pair: pd.DataFrame) -> list[str]:
+    by = {row["Weights"]: row for row in pair.to_dict("records")}
+    ternary, twin = (by.get(weights) for weights in TWIN)
+    fields = _fields(ternary) if ternary else ["-"] * 4
+    if ternary:
+        fields.insert(2, interval(primary(ternary), style_of(ternary["Primary"])))
+    return fields + (_fields(twin) if twin else ["-"] * 3)
+
+
+def _fields(row: Mapping) -> list[str]:
+    """States at the switch, counts at the end of both arms, outcome of a cell."""
+    ends = [
+        number(row[f"{arm}Unique"], ",.1f")
+        + f" ({row[f'{arm}States']})" * ("diverged" in row[f"{arm}States"])
+        for arm in ARMS
+    ]
     outcome = row["Outcome"] + f", {row['Confidence']}" * bool(row["Confidence"])
-    if row["Seeds"] < few:
-        outcome += f" ({row['Seeds']} seed{'' if row['Seeds'] == 1 else 's'})"
-    ratio = interval(primary(row), style_of(row["Primary"]))
-    return [row["TrunkStates"], *ends, ratio, outcome]
+    return [row["TrunkStates"], " → ".join(ends), outcome]
 
 
 def doses(rows: pd.DataFrame, thresholds: Thresholds, question: Question) -> str:
@@ -83,22 +100,27 @@ def _levels(by: Mapping[str, Mapping], arm: str) -> list[str]:
     return cells
 
 
-def reach(rows: pd.DataFrame, cells: pd.DataFrame) -> str:
-    """Table of a study of optimizers: what trunks are like at the switch, and counts at the end.
+def reach(rows: pd.DataFrame) -> str:
+    """Table of a study's optimizers: what their trunks are like at the switch, and their twins.
 
-    rows: tables of its runs. cells: its verdict.
+    rows: tables of its runs by one protocol.
     """
     at_switch = rows[rows["Step"] == rows["SwitchStep"]]
-    columns = list(AT_THE_SWITCH)
-    means = at_switch.groupby(["Optimizer", "Weights"])[columns].mean()
-    lines = []
-    for row in own_protocol(cells).to_dict("records"):
-        seen = means.loc[row["Optimizer"], row["Weights"]]
-        shown = [number(seen[name], style) for name, (_, style) in AT_THE_SWITCH.items()]
-        ends = [number(row[f"{arm}Unique"], ".1f") for arm in ARMS]
-        lines.append([row["Optimizer"], TWIN[row["Weights"]], row["TrunkStates"], *shown, *ends])
-    header = ["optimizer", "weights", "at the switch", *(h for h, _ in AT_THE_SWITCH.values())]
-    return table([*header, "end, WD 0.05", "end, WD 0"], lines)
+    means = at_switch.groupby(["Optimizer", "Weights"])[list(AT_THE_SWITCH)].mean()
+    lines = [
+        [
+            optimizer,
+            *(
+                number(means.loc[optimizer, weights][name], style)
+                for weights in TWIN
+                for name, (_, style) in AT_THE_SWITCH.items()
+            ),
+        ]
+        for optimizer in sorted(at_switch["Optimizer"].unique())
+    ]
+    heads = [heading for heading, _ in AT_THE_SWITCH.values()]
+    shown = [f"{name}: {heads[0]}" for name in TWIN.values()]
+    return table(["optimizer", shown[0], *heads[1:], shown[1], *heads[1:]], lines)
 
 
 def printed(rows: pd.DataFrame, thresholds: Thresholds) -> str:

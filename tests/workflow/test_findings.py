@@ -1,5 +1,7 @@
 """The tables of docs/findings.md and docs/sanity.md: those that the files in results/ give."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -31,13 +33,28 @@ def twin(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(Weights="full_precision")
 
 
-def test_a_twin_stands_below_its_ternary_cell_with_the_outcome_of_the_verdict():
+def test_a_twin_stands_beside_its_ternary_cell_with_the_outcomes_of_the_verdict():
+    fixed, harmful = OUTCOMES["fixed"], OUTCOMES["harmful"]
+    text = findings.results({"a": verdict(fixed, twin(harmful))}, {"a": "a.md"})
+    _, _, line = lines(text)
+    assert line[:4] == ["[`a`](a.md)", "256 adam", "collapsed 5/5", "8.2 → 88.8"]
+    assert line[5] == "fixed, High" and line[-1].startswith("harmful")
+
+
+def test_a_cell_without_a_twin_says_so():
+    _, _, line = lines(findings.results({"a": verdict(OUTCOMES["fixed"])}, {"a": "a.md"}))
+    assert line[5:] == ["fixed, High", "-", "-", "-"]
+
+
+def test_changes_are_the_cells_that_differ_from_the_protocol():
     fixed = OUTCOMES["fixed"]
-    text = findings.results({"a": verdict(fixed, twin(fixed))}, {"a": "a.md"}, LIMITS.few_seeds)
-    _, _, first, second = lines(text)
-    assert first[:3] == ["[`a`](a.md)", "256 adam ternary", "collapsed 5/5"]
-    assert first[3:5] == ["8.2", "88.8"] and first[-1] == "fixed, High"
-    assert second[:2] == ["", "256 adam twin"]
+    other = fixed.assign(Variant="clip0.1")
+    slow = fixed.assign(PeakLR=0.0005)
+    question = replace(QUESTION, headline=QUESTION.headline | {"peak_lr": 0.0015})
+    cells = verdict(fixed, twin(fixed), other, twin(other), slow, question=question)
+    found = lines(findings.changes(cells))[2:]
+    assert [line[0] for line in found] == ["clip0.1", "lr5e-4"]
+    assert found[0][1] == found[0][5] == "collapsed 5/5" and found[1][5] == "-"
 
 
 def test_doses_are_ordered_and_end_with_the_control():
@@ -54,8 +71,9 @@ def test_what_a_table_of_optimizers_says_of_the_switch_is_the_mean_of_its_trunks
     at_switch = rows["Step"] == 300
     rows.loc[at_switch, "EffectiveLR"] = rows["Seed"] + 1.0  # 1 to 5: mean 3
     rows.loc[at_switch, "Gain"] = 0.125
-    [line] = lines(findings.reach(rows, verdict(rows)))[2:]
-    assert line == ["adam", "ternary", "collapsed 5/5", "8", "3", "0.12", "1.00", "8.2", "88.8"]
+    changed = twin(rows).assign(Gain=0.5)
+    [line] = lines(findings.reach(pd.concat([rows, changed])))[2:]
+    assert line == ["adam", "8", "3", "0.12", "1.00", "8", "3", "0.50", "1.00"]
 
 
 def test_claims_name_the_studies_behind_each_outcome():

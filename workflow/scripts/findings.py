@@ -57,10 +57,10 @@ def _findings(root: Path) -> dict[str, str]:
     original = _rows(root, config, _study(config, "legacy_sample"))
     decided = pd.read_csv(root / f"results/claims/{LEDGER}.csv", keep_default_na=False)
     return {
-        "results": findings.results(verdicts, links, thresholds.few_seeds),
+        "results": findings.results(verdicts, links),
         "dose": findings.doses(_rows(root, config, dose), thresholds, question),
         **{
-            name: findings.reach(_rows(root, config, _study(config, name)), verdicts[name])
+            name: findings.reach(_rows(root, config, _study(config, name)))
             for name in ("reach", "decay_2x2")
         },
         "claims": findings.claims(decided),
