@@ -166,6 +166,12 @@ def test_the_answer_shows_the_beginning_of_a_report_and_what_to_open(rule, tmp_p
     assert ("why" in said) == (heading is None)
     brief = hooks["answer"](SimpleNamespace(dag=dag), brief=True)
     assert brief.startswith("Answer: yes.\nOpen: " if shown else "Open: ")
+    many = [f"h{i}.csv" for i in range(10)]
+    for name in [*many, "h0.provenance.json"]:
+        Path(name).touch()
+    runs = [SimpleNamespace(output=[name, "h0.provenance.json"]) for name in reversed(many)]
+    plain = SimpleNamespace(dag=SimpleNamespace(jobs=[], targetjobs=runs))
+    assert hooks["answer"](plain) == f"Open: {', '.join(many[:8])}, and 2 more"
     report.unlink()  # `--touch` makes none
     (tmp_path / "a.safetensors").unlink()
     assert hooks["answer"](SimpleNamespace(dag=dag)) == ""

@@ -100,9 +100,21 @@ def answer(workflow, brief=False):
         elif name in (*MARKDOWN_ENDS, "claims_ledger", "compare_runtimes_of_run"):
             targets += [path, *getattr(job.output, "figures", ())]
     if not lines:
-        targets = targets or [path for job in workflow.dag.targetjobs for path in job.output]
+        targets = targets or wanted(workflow)
     targets = [path for path in targets if os.path.exists(path)]
+    if len(targets) > MOST_TO_OPEN:
+        targets[MOST_TO_OPEN:] = [f"and {len(targets) - MOST_TO_OPEN} more"]
     return "\n".join([*lines, *(["Open: " + ", ".join(targets)] if targets else [])])
+
+
+MOST_TO_OPEN = 8  # files named at the end
+
+
+def wanted(workflow):
+    """Files of the jobs that were asked for, without records where there is something else."""
+    jobs = sorted(map(list, (job.output for job in workflow.dag.targetjobs)))
+    found = [path for outputs in jobs for path in outputs]
+    return [path for path in found if not path.endswith(".provenance.json")] or found
 
 
 def first_sentence(blocks):
