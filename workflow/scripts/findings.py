@@ -63,6 +63,7 @@ def _findings(root: Path) -> dict[str, str]:
             name: findings.reach(_rows(root, config, _study(config, name)))
             for name in ("reach", "decay_2x2")
         },
+        "changes": findings.changes(verdicts["diagnostics_quick"]),
         "claims": findings.claims(decided),
         "printed": findings.printed(original, thresholds),
         "original": findings.by_optimizer(original),
