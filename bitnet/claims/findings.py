@@ -46,8 +46,8 @@ def changes(cells: pd.DataFrame) -> str:
     return table(["cell", *PAIR], lines)
 
 
-PAIR = ["ternary: at the switch", "WD 0.05 → 0", "ratio [95 %]", "outcome"]
-PAIR += ["twin: at the switch", "WD 0.05 → 0", "outcome"]
+PAIR = ["ternary: at the switch", "WD 0.05 → 0", "ratio [95 %]", "outcome (seeds)"]
+PAIR += ["twin: at the switch", "WD 0.05 → 0", "outcome (seeds)"]
 
 
 def own_protocol(cells: pd.DataFrame) -> pd.DataFrame:
@@ -66,14 +66,14 @@ def _pair(pair: pd.DataFrame) -> list[str]:
 
 
 def _fields(row: Mapping) -> list[str]:
-    """States at the switch, counts at the end of both arms, outcome of a cell."""
+    """States at the switch, counts at the end of both arms, outcome and seeds of a cell."""
     ends = [
         number(row[f"{arm}Unique"], ",.1f")
         + f" ({row[f'{arm}States']})" * ("diverged" in row[f"{arm}States"])
         for arm in ARMS
     ]
     outcome = row["Outcome"] + f", {row['Confidence']}" * bool(row["Confidence"])
-    return [row["TrunkStates"], " → ".join(ends), outcome]
+    return [row["TrunkStates"], " → ".join(ends), f"{outcome} ({row['Seeds']})"]
 
 
 def doses(rows: pd.DataFrame, thresholds: Thresholds, question: Question) -> str:

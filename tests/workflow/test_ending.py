@@ -125,6 +125,16 @@ def test_ctrl_c_ends_with_the_line_that_all_is_kept(project, said, code):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_sigterm_says_that_it_waits_and_that_all_is_kept(project):
+    command = [SNAKEMAKE, "models/quick/h16_adamw_fp.safetensors", "--cores", "1", *TINY]
+    shown, ended = on_terminal(project, command, "how far each is", signal.SIGTERM)
+    lines = [line.rsplit("\x1b[J")[-1].rstrip("\r") for line in shown.rstrip().split("\n")]
+    assert lines.count("asked to end (SIGTERM): waits for the steps that run") == 1
+    assert lines[-1] == "interrupted; the same command goes on" and ended == 1
+    assert "Traceback" not in shown
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_a_run_shows_a_plan_a_line_a_training_how_far_it_is_and_the_answer(project):
     for path in [*project.glob("*/quick/h16_wd0.*"), project / "results/quick/verdict.md"]:
         path.unlink()
@@ -153,10 +163,10 @@ def test_what_snakemake_says_is_shown_where_it_is_asked_for(project):
     assert "Reason: " in done.stderr and "python -m workflow.scripts.verdict" in done.stderr
 
 
-def on_terminal(folder: Path, command: list[str], said: str = "") -> tuple[str, int]:
+def on_terminal(folder: Path, command: list[str], said: str = "", sent: int = 0) -> tuple[str, int]:
     """What a terminal of 80 columns shows of a command, and how it ends.
 
-    said: where it says so, Ctrl-C is typed.
+    said: where it says so, Ctrl-C is typed, or the signal `sent` is sent to the command alone.
     """
     pid, terminal = pty.fork()
     if not pid:
@@ -171,7 +181,8 @@ def on_terminal(folder: Path, command: list[str], said: str = "") -> tuple[str, 
         except OSError:  # the other end is closed
             break
         if said.encode() in shown and not typed:
-            typed = os.write(terminal, b"\x03") == 1
+            typed = True
+            os.kill(pid, sent) if sent else os.write(terminal, b"\x03")
     _, status = os.waitpid(pid, 0)
     os.close(terminal)
     return shown.decode(errors="replace"), os.waitstatus_to_exitcode(status)

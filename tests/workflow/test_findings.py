@@ -38,12 +38,12 @@ def test_a_twin_stands_beside_its_ternary_cell_with_the_outcomes_of_the_verdict(
     text = findings.results({"a": verdict(fixed, twin(harmful))}, {"a": "a.md"})
     _, _, line = lines(text)
     assert line[:4] == ["[`a`](a.md)", "256 adam", "collapsed 5/5", "8.2 → 88.8"]
-    assert line[5] == "fixed, High" and line[-1].startswith("harmful")
+    assert line[5] == "fixed, High (5)" and line[-1].startswith("harmful")
 
 
 def test_a_cell_without_a_twin_says_so():
     _, _, line = lines(findings.results({"a": verdict(OUTCOMES["fixed"])}, {"a": "a.md"}))
-    assert line[5:] == ["fixed, High", "-", "-", "-"]
+    assert line[5:] == ["fixed, High (5)", "-", "-", "-"]
 
 
 def test_changes_are_the_cells_that_differ_from_the_protocol():

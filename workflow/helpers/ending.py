@@ -20,6 +20,8 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from bitnet.common.errors import ERROR, shorten
 
 INTERRUPTED = "interrupted; the same command goes on"
+LEAVING = "Will exit after finishing"  # begins Snakemake's line on a SIGTERM to it alone
+WAITS = "asked to end (SIGTERM): waits for the steps that run"
 NOTHING = "Nothing to be done"  # begins Snakemake's line where all is there
 UNKNOWN = re.compile(r"No rule to produce (.+?) \(if you use input functions")
 MOST = 3  # failed steps whose lines are shown
@@ -36,7 +38,7 @@ class Ending(logging.Handler):
         self.folder = os.getcwd()  # which Snakemake leaves again before the end
         self.dry = self.nothing = self.refused = False
         self.table = ""  # of the jobs of a dry-run
-        self.interrupted = self.heard = self.failed = False
+        self.interrupted = self.heard = self.failed = self.leaving = False
         self.steps: list[tuple[str, list[str]]] = []
         self.errors: list[str] = []
         logging.getLogger("snakemake.logging").addHandler(self)
@@ -55,6 +57,9 @@ class Ending(logging.Handler):
             self.dry, self.table = True, text.rstrip()  # or a run, of which the hooks speak
         elif text.startswith(NOTHING):
             self.nothing = True
+        elif text.startswith(LEAVING) and not self.leaving:
+            self.leaving = True
+            say([WAITS])
         cause = sys.exc_info()[1]  # of the line with which Snakemake stops its jobs
         if isinstance(cause, SystemExit) and isinstance(cause.code, str):
             self.errors.append(cause.code)
@@ -99,6 +104,8 @@ class Ending(logging.Handler):
             say(self.finished(), sys.stdout)
         elif self.dry:
             say(self.planned(self.table))
+        if self.leaving:
+            say([INTERRUPTED])
 
 
 def last_line(rule: str, logs: Sequence[str]) -> str:
